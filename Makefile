@@ -1,0 +1,106 @@
+# The two commands for a fresh machine are `make demo` and `make test`; each creates the environment it
+# needs with PYTHON (3.11 or newer) and does nothing twice. `make help` lists the rest.
+
+PYTHON ?= python3
+# Installed before the project: with a bare `torch` range, pip would take the newest build and gigabytes
+# of CUDA packages with it. A pip configuration that knows a CPU wheel of this version gets that one.
+TORCH  ?= torch==2.13.0
+ESM    ?= esm==3.2.1.post1
+
+VENV      := .venv
+DEMO_VENV := .venv-demo
+BIN       := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check
+PACKAGES  := provq_protein provq_vision benchmarks/structtokenbench
+# Whatever changes what a non-editable install contains.
+SOURCES   := pyproject.toml README.md LICENSE \
+             $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' 2>/dev/null)
+PYTEST    ?= $(BIN)/python -m pytest
+
+say = @printf '\n==> %s\n' "$(1)"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# ---------------------------------------------------------------------------------------- for users
+
+demo: $(DEMO_VENV)/.installed  ## Install into .venv-demo and print the tokens of every sample structure
+	$(call say,provq-protein encode data/structures/*)
+	@$(DEMO_VENV)/bin/provq-protein encode data/structures/*
+
+# --------------------------------------------------------------------------------- for contributors
+
+test: lint format-check types imports docstrings wheel-test unit  ## Run every check (what CI runs)
+
+setup: $(VENV)/.installed  ## Create .venv with the project (editable) and all its tools
+
+lint: $(VENV)/.installed  ## ruff check
+	$(call say,ruff check)
+	@$(BIN)/ruff check .
+
+format: $(VENV)/.installed  ## Rewrite files with ruff's formatter and import order
+	@$(BIN)/ruff check --select I --fix .
+	@$(BIN)/ruff format .
+
+format-check: $(VENV)/.installed  ## ruff format --check
+	$(call say,ruff format --check)
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed  ## pyright
+	$(call say,pyright)
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+imports: $(VENV)/.installed  ## import-linter: layers and doors
+	$(call say,lint-imports)
+	@$(BIN)/lint-imports
+
+docstrings: $(VENV)/.installed  ## numpydoc lint of every public object
+	$(call say,numpydoc lint)
+	@$(BIN)/python tests/docstrings/lint_docstrings.py
+
+wheel-test: $(VENV)/.installed  ## Install the built wheel into an empty environment and use it elsewhere
+	$(call say,wheel test)
+	@$(BIN)/python tests/wheel/check_wheel.py --torch '$(TORCH)'
+
+unit: $(VENV)/.installed  ## pytest: unit tests, doctests, README commands, contracts, parity
+	$(call say,pytest)
+	@$(PYTEST)
+
+golden: $(VENV)/.installed  ## Rewrite the committed numbers of tests/golden and show what moved
+	@$(PYTEST) tests/golden --update-golden
+	@git --no-pager diff --stat -- tests/golden
+
+clean:  ## Remove environments, builds and caches
+	rm -rf $(VENV) $(DEMO_VENV) build dist .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --------------------------------------------------------------------------------- environments
+# Stamp files remember what has been installed; touching pyproject.toml installs again.
+
+define create_venv
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+sys.exit(0 if v >= (3, 11) else "provq needs Python 3.11 or newer, and $(PYTHON) is %d.%d; set PYTHON=/path/to/python3.11" % v[:2])'
+	@echo "==> creating $(@D), installing $(TORCH) (the first time this downloads it)"
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install $(PIP_FLAGS) '$(TORCH)'
+	@touch $@
+endef
+
+$(VENV)/.torch $(DEMO_VENV)/.torch:
+	$(create_venv)
+
+$(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
+	@echo "==> installing provq into $(DEMO_VENV)"
+	@$(DEMO_VENV)/bin/python -m pip install $(PIP_FLAGS) --upgrade .
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
+	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,train,plot,bench,parity,dev]' \
+	    -r requirements/esm-parity.txt
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Pure geometry of backbones: no weights, no files."""

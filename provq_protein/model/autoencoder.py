@@ -1,0 +1,333 @@
+"""How are encoder, quantizer and decoder wired into one model, saved and loaded?"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from provq_protein.errors import CheckpointError, ConfigError
+from provq_protein.model.config import ModelConfig
+from provq_protein.model.geometric_encoder import GeometricEncoder, GeometricEncoderConfig
+from provq_protein.model.growth_decoder import (
+    GrowthDecoder,
+    GrowthDecoderConfig,
+    GrowthDecoderOutput,
+)
+from provq_protein.model.neighborhood_encoder import NeighborhoodEncoder
+from provq_protein.model.transformer_decoder import TransformerDecoder, TransformerDecoderOutput
+from provq_protein.quantize import (
+    Codebook,
+    LinearCodebook,
+    ProgressiveQuantizer,
+    ProgressiveSchedule,
+    Quantized,
+)
+from provq_protein.runs import checkpoint
+from provq_protein.runs.config import from_mapping, to_mapping
+
+# Outside training nothing is progressive: quantization is hard.
+HARD = ProgressiveSchedule(warmup_steps=0, transition_steps=0, shape="cosine", initial_coupling=1.0)
+_FINGERPRINT_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class AutoencoderOutput:
+    """
+    What `StructureAutoencoder` returns in training.
+
+    Parameters
+    ----------
+    latents : Tensor, shape=(batch, residue, latent_dim), dtype=float32
+        Before quantization.
+    quantized : Quantized
+        From the quantizer, over all residues of the batch.
+    decoded : GrowthDecoderOutput or TransformerDecoderOutput
+        From the decoder.
+    """
+
+    latents: Tensor
+    quantized: Quantized
+    decoded: GrowthDecoderOutput | TransformerDecoderOutput
+
+
+class StructureAutoencoder(nn.Module):
+    """
+    Encoder, quantizer and decoder of backbones.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The parts and their sizes.
+    schedule : ProgressiveSchedule, optional
+        The curriculum to train with; by default quantization is hard from the start.
+
+    Notes
+    -----
+    All tensors have a leading batch axis. `resolved` is False where a residue lacks one of
+    its atoms, `present` is False where the batch is padded.
+    """
+
+    def __init__(self, config: ModelConfig, schedule: ProgressiveSchedule = HARD) -> None:
+        super().__init__()
+        self.config = config
+        if isinstance(config.encoder, GeometricEncoderConfig):
+            self.encoder = GeometricEncoder(config.encoder)
+        else:
+            self.encoder = NeighborhoodEncoder(config.encoder)
+        book = LinearCodebook if config.codebook.kind == "linear" else Codebook
+        self.quantizer = ProgressiveQuantizer(
+            book(config.codebook.size, config.encoder.latent_dim),
+            schedule,
+            commitment_weight=config.codebook.commitment_weight,
+        )
+        if isinstance(config.decoder, GrowthDecoderConfig):
+            self.decoder = GrowthDecoder(config.decoder)
+        else:
+            self.decoder = TransformerDecoder(config.decoder)
+
+    @classmethod
+    def build(cls, config: ModelConfig, *, seed: int = 0) -> "StructureAutoencoder":
+        """
+        Build a model with fresh weights, in eval mode.
+
+        Parameters
+        ----------
+        config : ModelConfig
+            The parts and their sizes.
+        seed : int
+            Decides the weights; the global random state is left as it was.
+
+        Returns
+        -------
+        StructureAutoencoder
+            An untrained model.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(config).eval()
+
+    @property
+    def codebook_size(self) -> int:
+        """Number of codes."""
+        return self.config.codebook.size
+
+    def codebook(self) -> Tensor:
+        """Return the codes, shape=(code, latent_dim), dtype=float32."""
+        return self.quantizer.codebook.codes().detach()
+
+    def forward(
+        self,
+        coords: Tensor,
+        resolved: Tensor,
+        residue_numbers: Tensor,
+        present: Tensor,
+        *,
+        step: int | None = None,
+        freeze_encoder: bool = False,
+    ) -> AutoencoderOutput:
+        """
+        Encode, quantize and decode a batch.
+
+        Parameters
+        ----------
+        coords : Tensor, shape=(batch, residue, 3, 3), dtype=float32
+            N, CA and C, in Angstrom.
+        resolved, present : Tensor, shape=(batch, residue), dtype=bool
+            Masks.
+        residue_numbers : Tensor, shape=(batch, residue), dtype=int64
+            Author numbering.
+        step : int, optional
+            Training step, for the curriculum.
+        freeze_encoder : bool
+            Leave encoder and codebook out of the gradient.
+
+        Returns
+        -------
+        AutoencoderOutput
+            Latents, quantized latents and decoded backbones.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not freeze_encoder):
+            latents = self.encoder(coords, resolved, residue_numbers, present)
+            quantized = self.quantizer(latents, step=step, mask=resolved & present)
+        decoded = self.decoder(quantized.latents, resolved, residue_numbers, present)
+        return AutoencoderOutput(latents, quantized, decoded)
+
+    def embed(
+        self, coords: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+    ) -> Tensor:
+        """Return latents before quantization; parameters as `forward`."""
+        return self.encoder(coords, resolved, residue_numbers, present)
+
+    def encode(
+        self, coords: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+    ) -> Tensor:
+        """
+        Return the index of each residue's code.
+
+        Parameters
+        ----------
+        coords, resolved, residue_numbers, present : Tensor
+            As `forward`.
+
+        Returns
+        -------
+        Tensor, shape=(batch, residue), dtype=int64
+            Indices; without meaning where a residue is unresolved or padding.
+        """
+        return self.quantizer.encode(self.embed(coords, resolved, residue_numbers, present))
+
+    def decode(
+        self, indices: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+    ) -> Tensor:
+        """
+        Return backbones from code indices.
+
+        Parameters
+        ----------
+        indices : Tensor, shape=(batch, residue), dtype=int64
+            Indices; any valid one where unresolved.
+        resolved, residue_numbers, present : Tensor
+            As `forward`.
+
+        Returns
+        -------
+        Tensor, shape=(batch, residue, 3, 3), dtype=float32
+            N, CA and C, in Angstrom, in an arbitrary pose.
+        """
+        return self.decode_latents(
+            self.quantizer.decode(indices), resolved, residue_numbers, present
+        )
+
+    def decode_latents(
+        self, latents: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+    ) -> Tensor:
+        """Return backbones from latents without quantization; shapes as `decode`."""
+        return self.decoder(latents, resolved, residue_numbers, present).coords
+
+    def fingerprint(self) -> str:
+        """
+        Return 16 hex digits that are equal exactly if ids mean the same.
+
+        Returns
+        -------
+        str
+            SHA-256 over the configuration and tensors of encoder and codebook. The decoder
+            is left out: a better decoder for the same ids keeps them valid.
+        """
+        settings = {
+            "encoder": to_mapping(self.config)["encoder"],
+            "codebook": to_mapping(self.config.codebook),
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        state = self.state_dict()
+        for name in sorted(state):
+            if not name.startswith("decoder."):
+                digest.update(name.encode())
+                digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:_FINGERPRINT_DIGITS]
+
+    def save(self, folder: Path, *, training: Mapping[str, Any]) -> None:
+        """
+        Write a model folder.
+
+        Parameters
+        ----------
+        folder : Path
+            Where; replaced if it exists.
+        training : mapping
+            How the model was made, for its card (JSON values).
+        """
+        document = {
+            "format": "provq-model",
+            "format_version": checkpoint.FORMAT_VERSION,
+            "fingerprint": self.fingerprint(),
+            "model": to_mapping(self.config),
+            "training": dict(training),
+        }
+        checkpoint.save_folder(
+            folder,
+            {checkpoint.WEIGHTS: self.state_dict()},
+            {checkpoint.CONFIG: document},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "StructureAutoencoder":
+        """
+        Read a model folder.
+
+        Parameters
+        ----------
+        folder : Path
+            As `save` wrote it.
+
+        Returns
+        -------
+        StructureAutoencoder
+            In eval mode.
+
+        Raises
+        ------
+        CheckpointError
+            If a file is missing or damaged, the version is unknown, or weights and
+            configuration do not belong together.
+        """
+        if not folder.is_dir():
+            msg = f"{folder}: no such model folder; it should hold {checkpoint.WEIGHTS} and {checkpoint.CONFIG}"
+            raise CheckpointError(msg)
+        document = checkpoint.load_document(folder / checkpoint.CONFIG)
+        config = _model_config(folder, document)
+        tensors = checkpoint.load_tensors(folder / checkpoint.WEIGHTS)
+        with torch.device("meta"):
+            expected = {name: value.shape for name, value in cls(config).state_dict().items()}
+        _check_shapes(folder, expected, tensors)
+        model = cls.build(config)
+        model.load_state_dict(tensors)
+        _check_fingerprint(folder, document, model)
+        return model
+
+
+def _model_config(folder: Path, document: Mapping[str, Any]) -> ModelConfig:
+    where = f"{folder / checkpoint.CONFIG}"
+    if document.get("format") != "provq-model":
+        msg = f"{where}: is no model configuration (its 'format' is {document.get('format')!r})"
+        raise CheckpointError(msg)
+    version = document.get("format_version")
+    if version != checkpoint.FORMAT_VERSION:
+        msg = f"{where}: model format {version}; this release reads {checkpoint.FORMAT_VERSION}"
+        raise CheckpointError(msg)
+    try:
+        return from_mapping(ModelConfig, document.get("model", {}), where=where)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _check_shapes(
+    folder: Path, expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]
+) -> None:
+    path = folder / checkpoint.WEIGHTS
+    absent = sorted(set(expected) - set(tensors))
+    strange = sorted(set(tensors) - set(expected))
+    if absent or strange:
+        msg = f"{path}: does not fit its configuration: absent {absent[:3]}, unknown {strange[:3]}"
+        raise CheckpointError(msg)
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
+            msg = f"{path}: {name} has shape {tuple(tensors[name].shape)}, expected {tuple(shape)}"
+            raise CheckpointError(msg)
+
+
+def _check_fingerprint(
+    folder: Path, document: Mapping[str, Any], model: StructureAutoencoder
+) -> None:
+    found, recorded = model.fingerprint(), document.get("fingerprint")
+    if found != recorded:
+        msg = (
+            f"{folder}: the weights have fingerprint {found}, the configuration records "
+            f"{recorded}; the two files do not belong together"
+        )
+        raise CheckpointError(msg)

@@ -1,0 +1,71 @@
+"""Which parts make up an autoencoder, and how large are they?"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from provq_protein.errors import ConfigError
+from provq_protein.model.geometric_encoder import GeometricEncoderConfig
+from provq_protein.model.growth_decoder import GrowthDecoderConfig
+from provq_protein.model.neighborhood_encoder import NeighborhoodEncoderConfig
+from provq_protein.model.transformer_decoder import TransformerDecoderConfig
+from provq_protein.runs.config import KINDS
+
+ENCODER_KINDS = {"neighborhood": NeighborhoodEncoderConfig, "geometric": GeometricEncoderConfig}
+DECODER_KINDS = {"growth": GrowthDecoderConfig, "transformer": TransformerDecoderConfig}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodebookConfig:
+    """
+    The codebook.
+
+    Parameters
+    ----------
+    kind : {"free", "linear"}
+        A trainable table (VanillaVQ), or a linear map of a frozen one (AminoAseed).
+    size : int
+        Number of codes.
+    commitment_weight : float
+        Weight of the commitment loss (beta of the paper).
+    """
+
+    kind: Literal["free", "linear"]
+    size: int
+    commitment_weight: float
+
+    def __post_init__(self) -> None:
+        """Refuse a codebook without a choice."""
+        if self.size < 2:
+            msg = f"codebook: size must be at least 2, got {self.size}"
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """
+    An autoencoder: encoder, codebook, decoder.
+
+    Parameters
+    ----------
+    encoder : NeighborhoodEncoderConfig or GeometricEncoderConfig
+        By ``kind``: "neighborhood" or "geometric".
+    codebook : CodebookConfig
+        The codes.
+    decoder : GrowthDecoderConfig or TransformerDecoderConfig
+        By ``kind``: "growth" or "transformer".
+    """
+
+    encoder: NeighborhoodEncoderConfig | GeometricEncoderConfig = field(
+        metadata={KINDS: ENCODER_KINDS}
+    )
+    codebook: CodebookConfig
+    decoder: GrowthDecoderConfig | TransformerDecoderConfig = field(metadata={KINDS: DECODER_KINDS})
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit together."""
+        if self.encoder.latent_dim != self.decoder.latent_dim:
+            msg = (
+                f"encoder.latent_dim ({self.encoder.latent_dim}) and decoder.latent_dim "
+                f"({self.decoder.latent_dim}) must be equal"
+            )
+            raise ConfigError(msg)

@@ -1,0 +1,1 @@
+"""The tokens of protein chains, with their residue mapping, and the files that hold them."""

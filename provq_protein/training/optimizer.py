@@ -1,0 +1,131 @@
+"""Which parameters move, how fast, and how is that state kept?"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from provq_protein.training.config import OptimizerConfig
+
+
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """
+    Build AdamW with decay on weight matrices only, and codes in a group of their own.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A model whose codebook lies at ``quantizer.codebook``.
+    config : OptimizerConfig
+        Settings.
+
+    Returns
+    -------
+    torch.optim.AdamW
+        Groups carry ``factor``, their multiple of the learning rate.
+    """
+    codes, decayed, plain = [], [], []
+    embeddings = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    }
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if name.startswith("quantizer.codebook."):
+            codes.append(parameter)
+        elif parameter.ndim > 1 and id(parameter) not in embeddings:
+            decayed.append(parameter)
+        else:
+            plain.append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay, "factor": 1.0},
+        {"params": plain, "weight_decay": 0.0, "factor": 1.0},
+        {"params": codes, "weight_decay": 0.0, "factor": config.codebook_factor},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+
+def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
+    """
+    Return the learning rate of a step: linear warm-up, then half a cosine.
+
+    Parameters
+    ----------
+    step : int
+        From 0.
+    steps : int
+        Length of the run.
+    config : OptimizerConfig
+        Settings.
+
+    Returns
+    -------
+    float
+        The rate of parameters other than codes.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    low = config.final_fraction
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """
+    Set the rate of every group, each by its factor.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        From `make_optimizer`.
+    rate : float
+        The learning rate of this step.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """
+    Return the optimizer's state under the names of the parameters.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model it moves.
+    optimizer : Optimizer
+        Its state is read.
+
+    Returns
+    -------
+    dict of str to Tensor
+        ``parameter/moment`` to tensor; parameters that never had a gradient are absent.
+    """
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{name}/{key}"] = torch.as_tensor(value)
+    return tensors
+
+
+def restore_optimizer(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> None:
+    """
+    Put back what `optimizer_tensors` returned.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model it moves.
+    optimizer : Optimizer
+        Its state is replaced.
+    tensors : mapping
+        From `optimizer_tensors`.
+    """
+    parameters = dict(model.named_parameters())
+    optimizer.state.clear()
+    for name, value in tensors.items():
+        parameter, _, key = name.rpartition("/")
+        optimizer.state[parameters[parameter]][key] = value.clone()

@@ -1,0 +1,99 @@
+"""Is every outside library used through its one door?
+
+import-linter sees import statements; the scan here also sees packages that are imported by name
+through `require_extra`, which is how optional ones are imported.
+"""
+
+import ast
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+# Library -> where it may be imported. Other third-party packages may not be imported at all.
+DOORS: dict[str, tuple[str, ...]] = {
+    "torch": (
+        "benchmarks/reconstruction/",
+        "provq_protein/cli/",
+        "provq_protein/evaluation/",
+        "provq_protein/geometry/",
+        "provq_protein/model/",
+        "provq_protein/quantize/",
+        "provq_protein/runs/",
+        "provq_protein/tokenizer.py",
+        "provq_protein/training/",
+    ),
+    "numpy": (
+        "benchmarks/",
+        "provq_protein/cli/",
+        "provq_protein/evaluation/",
+        "provq_protein/geometry/",
+        "provq_protein/model/",
+        "provq_protein/structure/",
+        "provq_protein/tokenizer.py",
+        "provq_protein/tokens/",
+        "provq_protein/training/",
+    ),
+    "biotite": ("provq_protein/structure/",),
+    "h5py": ("provq_protein/tokens/hdf5.py", "provq_protein/training/store.py"),
+    "safetensors": ("provq_protein/runs/checkpoint.py",),
+    "rich": ("provq_protein/cli/",),
+    "matplotlib": ("benchmarks/reconstruction/",),
+}
+OURS = {"provq_protein", "provq_vision", "structtokenbench", "reconstruction", "benchmarks"}
+SHIPPED = ("provq_protein", "provq_vision", "benchmarks")
+
+
+def libraries(source: str) -> set[str]:
+    """Return the outside libraries that a module imports, at any depth, by statement or by name."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Call) and _name(node.func) in {"require_extra", "import_module"}:
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found.add(first.value.split(".")[0])
+    return found - OURS - set(sys.stdlib_module_names)
+
+
+def _name(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def strangers(sources: dict[str, str]) -> dict[str, list[str]]:
+    """Return, per library, the modules that import it outside its door."""
+    found = defaultdict(list)
+    for path, source in sources.items():
+        for library in sorted(libraries(source)):
+            if not path.startswith(DOORS.get(library, ())):
+                found[library].append(path)
+    return dict(found)
+
+
+def test_every_library_is_imported_through_its_door_only(repo_root: Path) -> None:
+    sources = {
+        path.relative_to(repo_root).as_posix(): path.read_text(encoding="utf-8")
+        for package in SHIPPED
+        for path in (repo_root / package).rglob("*.py")
+    }
+    assert strangers(sources) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "library"),
+    [
+        ("provq_protein/tokens/npz.py", "import biotite.structure as struc", "biotite"),
+        ("provq_protein/cli/encode.py", "from h5py import File", "h5py"),
+        ("provq_protein/tokenizer.py", "require_extra('h5py', extra='h5', purpose='x')", "h5py"),
+        ("provq_protein/quantize/usage.py", "def f():\n    import sklearn", "sklearn"),
+        ("provq_protein/model/esm.py", "importlib.import_module('esm.models')", "esm"),
+    ],
+)
+def test_an_import_past_the_door_is_found(path: str, line: str, library: str) -> None:
+    assert strangers({path: line}) == {library: [path]}

@@ -1,0 +1,95 @@
+"""Do the commands and programs that the documents show work as shown?
+
+Shell and Python blocks run in order, beside a copy of `data/`, with the command lines of the
+environment that runs the tests. Lines that set a machine up are recognised and not run: `make` and
+`pip install` (the wheel test and CI are about those).
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOT_RUN = ("make ", "pip install ")
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: Path) -> list[tuple[str, str]]:
+    """Return the language and text of every executable block of a document."""
+    return BLOCK.findall(path.read_text(encoding="utf-8"))
+
+
+def commands(block: str) -> list[str]:
+    """Return the commands of a shell block, without comments and set-up lines."""
+    joined = block.replace("\\\n", " ")
+    lines = [line.strip() for line in joined.splitlines()]
+    return [
+        line for line in lines if line and not line.startswith("#") and not line.startswith(NOT_RUN)
+    ]
+
+
+@pytest.fixture
+def workplace(repo_root: Path, tmp_path: Path) -> Path:
+    if not (repo_root / "provq_protein" / "models" / "default").is_dir():
+        pytest.skip("no default model in provq_protein/models/default: nothing can be encoded")
+    shutil.copytree(repo_root / "data", tmp_path / "data")
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> None:
+    environment = dict(os.environ)
+    scripts = Path(sys.executable).parent
+    environment["PATH"] = os.pathsep.join([str(scripts), environment.get("PATH", "")])
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (
+        f"{shlex.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    )
+
+
+def run_document(path: Path, folder: Path) -> int:
+    """Run every block of a document in a folder; return how many commands and programs ran."""
+    count = 0
+    for language, block in blocks(path):
+        if language == "python":
+            run([sys.executable, "-W", "error", "-c", block], folder)
+            count += 1
+        else:
+            for command in commands(block):
+                run(["bash", "-euo", "pipefail", "-c", command], folder)
+                count += 1
+    return count
+
+
+def test_the_readme_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    assert run_document(repo_root / "README.md", workplace) >= 6
+
+
+def test_the_formats_page_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    assert run_document(repo_root / "docs" / "formats.md", workplace) >= 2
+
+
+def test_set_up_lines_are_left_out_and_everything_else_is_not() -> None:
+    block = "make demo  # x\n# note\npip install .\n\nprovq-protein encode a \\\n  b\nls\n"
+    assert commands(block) == ["provq-protein encode a    b", "ls"]
+
+
+def test_a_failing_command_in_a_document_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```bash\ntrue\nfalse | cat\n```\n")
+    with pytest.raises(AssertionError, match="false"):
+        run_document(page, tmp_path)
+
+
+def test_an_unclosed_or_unnamed_fence_does_not_hide_a_command(repo_root: Path) -> None:
+    # Only `bash` and `python` blocks run, so a block in another dialect would never be checked.
+    for path in (repo_root / "README.md", repo_root / "docs" / "formats.md"):
+        fences = re.findall(r"^```(\w*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(fences[::2]) <= {"bash", "python", "text", "json"}, path
+        assert set(fences[1::2]) == {""}, path
