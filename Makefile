@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 # Installed before the project: with a bare `torch` range, pip would take the newest build and gigabytes
-# of CUDA packages with it. A pip configuration that knows a CPU wheel of this version gets that one.
+# of CUDA packages with it. A pip configuration that knows a CPU wheel of this version gets that one;
+# options of pip may follow the version.
 TORCH  ?= torch==2.13.0
 ESM    ?= esm==3.2.1.post1
 
@@ -86,7 +87,7 @@ sys.exit(0 if v >= (3, 11) else "provq needs Python 3.11 or newer, and $(PYTHON)
 	@echo "==> creating $(@D), installing $(TORCH) (the first time this downloads it)"
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install $(PIP_FLAGS) '$(TORCH)'
+	@$(@D)/bin/python -m pip install $(PIP_FLAGS) $(TORCH)
 	@touch $@
 endef
 
@@ -98,6 +99,7 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 	@$(DEMO_VENV)/bin/python -m pip install $(PIP_FLAGS) --upgrade .
 	@touch $@
 
+# On a second installation pip complains, harmlessly, about what `esm` declares and does not import.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,train,plot,bench,parity,dev]' \

@@ -36,11 +36,13 @@ class StructureTokenizer:
     chains of the file, or of the call, cannot change a token. Tokens are unchanged by
     rotation and translation, up to rounding, and change under reflection.
 
-    Examples
-    --------
-    >>> tokenizer = StructureTokenizer.from_pretrained()  # doctest: +SKIP
-    >>> tokens = tokenizer.encode(["1abc.cif"])  # doctest: +SKIP
-    >>> backbones = tokenizer.decode(tokens)  # doctest: +SKIP
+    With the shipped model:
+
+    .. code-block:: python
+
+        tokenizer = StructureTokenizer.from_pretrained()
+        tokens = tokenizer.encode(["1abc.cif"])
+        backbones = tokenizer.decode(tokens)
     """
 
     def __init__(self, model: StructureAutoencoder, *, name: str = "model") -> None:
@@ -140,12 +142,16 @@ class StructureTokenizer:
 
         Parameters
         ----------
-        inputs, chains, on_problem
-            As in `encode`. `inputs` may be without end.
+        inputs : iterable of str, Path or Backbone
+            As in `encode`; may be without end.
+        chains : sequence of str, optional
+            As in `encode`.
+        on_problem : callable, optional
+            As in `encode`.
 
-        Yields
-        ------
-        TokenSequence
+        Returns
+        -------
+        iterator of TokenSequence
             In the order of the inputs, and of the chains in each file.
 
         Raises
@@ -167,7 +173,11 @@ class StructureTokenizer:
 
         Parameters
         ----------
-        inputs, chains, on_problem
+        inputs : iterable of str, Path or Backbone
+            As in `encode`.
+        chains : sequence of str, optional
+            As in `encode`.
+        on_problem : callable, optional
             As in `encode`.
 
         Returns
@@ -261,14 +271,11 @@ class StructureTokenizer:
         return np.where(chain.resolved[:, None], latents, np.float32(np.nan))
 
     def _backbone(self, tokens: TokenSequence) -> Backbone:
-        ids = np.where(tokens.resolved, tokens.ids, 0).astype(np.int64)
-        with torch.inference_mode():
-            coords = self.model.decode(
-                self._batch_of_one(ids), *self._mapping(tokens.resolved, tokens.author_numbers)
-            )
-        decoded = coords[0].float().cpu().numpy()
+        coords = np.full((len(tokens), 3, 3), np.nan, dtype=np.float32)
+        if tokens.resolved.any():
+            coords[tokens.resolved] = self._decoded(tokens)[tokens.resolved]
         return Backbone(
-            coords=np.where(tokens.resolved[:, None, None], decoded, np.float32(np.nan)),
+            coords=coords,
             resolved=tokens.resolved,
             sequence=tokens.sequence,
             residue_names=tokens.residue_names,
@@ -282,6 +289,13 @@ class StructureTokenizer:
             source=tokens.source,
             model=tokens.model,
         )
+
+    def _decoded(self, tokens: TokenSequence) -> NDArray[np.float32]:
+        # The model takes no -1; what it gets at unresolved residues it ignores.
+        ids = np.where(tokens.resolved, tokens.ids, 0).astype(np.int64)
+        mapping = self._mapping(tokens.resolved, tokens.author_numbers)
+        with torch.inference_mode():
+            return self.model.decode(self._batch_of_one(ids), *mapping)[0].float().cpu().numpy()
 
     def _tensors(self, chain: Backbone) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Coordinates and mapping of one chain, as a batch of one."""

@@ -135,9 +135,11 @@ def _decode_all(
             origin = f"{chain.source or 'tokens'}: chain {chain.chain_id}"
             try:
                 write_backbone(path, tokenizer.decode([chain])[0])
-            except ProvqError as error:
+            except Exception as error:  # noqa: BLE001 - whatever one chain does, the others go on
+                expected = isinstance(error, ProvqError)
                 reason = str(error).removeprefix(f"{origin}: ")
-                report.problem(f"{origin}: {reason}")
+                kind = "" if expected else f"unexpected {type(error).__name__}: "
+                report.problem(f"{origin}: {kind}{' '.join(reason.split())}")
                 continue
             written += 1
             if path.stem != plain_name(chain):

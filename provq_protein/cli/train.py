@@ -32,6 +32,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE",
         help="change a recipe value, e.g. data.crop=128 (repeatable)",
     )  # fmt: skip
+    parser.add_argument(
+        "--amend", action="store_true",
+        help="resume a run although its recipe was another one; the change is recorded",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.set_defaults(run=run)
 
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     config = load_recipe(args.recipe, args.assignments)
     store = load_store(args.data)
-    trainer = Trainer(config, store, args.output, command=_command(args))
+    trainer = Trainer(config, store, args.output, command=_command(args), amend=args.amend)
     if trainer.step:
         console.print(f"resuming {args.output} at step {trainer.step}")
     columns = (

@@ -50,11 +50,35 @@ class Tokenizer(Protocol):
         ...
 
     def encode(self, inputs: Sequence[Backbone], /) -> list[TokenSequence]:
-        """Return the tokens of each chain."""
+        """
+        Return the tokens of each chain.
+
+        Parameters
+        ----------
+        inputs : sequence of Backbone
+            Chains.
+
+        Returns
+        -------
+        list of TokenSequence
+            One per chain.
+        """
         ...
 
     def decode(self, tokens: Sequence[TokenSequence], /) -> list[Backbone]:
-        """Return the chain of each token sequence."""
+        """
+        Return the chain of each token sequence.
+
+        Parameters
+        ----------
+        tokens : sequence of TokenSequence
+            Tokens.
+
+        Returns
+        -------
+        list of Backbone
+            One per token sequence.
+        """
         ...
 
 

@@ -18,7 +18,19 @@ class Encoder(Protocol):
     """Whatever turns chains into tokens."""
 
     def encode(self, inputs: Sequence[Backbone], /) -> list[TokenSequence]:
-        """Return the tokens of each chain."""
+        """
+        Return the tokens of each chain.
+
+        Parameters
+        ----------
+        inputs : sequence of Backbone
+            Chains.
+
+        Returns
+        -------
+        list of TokenSequence
+            One per chain.
+        """
         ...
 
 

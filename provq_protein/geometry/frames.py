@@ -114,8 +114,10 @@ def compose_chain(rotations: Tensor, translations: Tensor) -> tuple[Tensor, Tens
 
     Returns
     -------
-    rotations, translations : Tensor
-        The same shapes, now relative to the frame before the first.
+    rotations : Tensor, shape=(..., residue, 3, 3), dtype=float
+        Relative to the frame before the first.
+    translations : Tensor, shape=(..., residue, 3), dtype=float
+        Relative to the frame before the first, in Angstrom.
 
     Notes
     -----

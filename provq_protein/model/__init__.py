@@ -1,0 +1,1 @@
+"""What turns backbones into latents, and codes into backbones?"""

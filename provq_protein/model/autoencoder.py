@@ -117,7 +117,14 @@ class StructureAutoencoder(nn.Module):
         return self.config.codebook.size
 
     def codebook(self) -> Tensor:
-        """Return the codes, shape=(code, latent_dim), dtype=float32."""
+        """
+        Return the codes.
+
+        Returns
+        -------
+        Tensor, shape=(code, latent_dim), dtype=float32
+            Effective codes, detached.
+        """
         return self.quantizer.codebook.codes().detach()
 
     def forward(
@@ -137,10 +144,12 @@ class StructureAutoencoder(nn.Module):
         ----------
         coords : Tensor, shape=(batch, residue, 3, 3), dtype=float32
             N, CA and C, in Angstrom.
-        resolved, present : Tensor, shape=(batch, residue), dtype=bool
-            Masks.
+        resolved : Tensor, shape=(batch, residue), dtype=bool
+            True where the residue has its three atoms.
         residue_numbers : Tensor, shape=(batch, residue), dtype=int64
             Author numbering.
+        present : Tensor, shape=(batch, residue), dtype=bool
+            False where the batch is padded.
         step : int, optional
             Training step, for the curriculum.
         freeze_encoder : bool
@@ -160,7 +169,19 @@ class StructureAutoencoder(nn.Module):
     def embed(
         self, coords: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
     ) -> Tensor:
-        """Return latents before quantization; parameters as `forward`."""
+        """
+        Return latents before quantization.
+
+        Parameters
+        ----------
+        coords, resolved, residue_numbers, present : Tensor
+            As `forward`.
+
+        Returns
+        -------
+        Tensor, shape=(batch, residue, latent_dim), dtype=float32
+            Latents.
+        """
         return self.encoder(coords, resolved, residue_numbers, present)
 
     def encode(
@@ -206,7 +227,21 @@ class StructureAutoencoder(nn.Module):
     def decode_latents(
         self, latents: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
     ) -> Tensor:
-        """Return backbones from latents without quantization; shapes as `decode`."""
+        """
+        Return backbones from latents without quantization.
+
+        Parameters
+        ----------
+        latents : Tensor, shape=(batch, residue, latent_dim), dtype=float32
+            Latents or codes.
+        resolved, residue_numbers, present : Tensor
+            As `forward`.
+
+        Returns
+        -------
+        Tensor, shape=(batch, residue, 3, 3), dtype=float32
+            N, CA and C, in Angstrom, in an arbitrary pose.
+        """
         return self.decoder(latents, resolved, residue_numbers, present).coords
 
     def fingerprint(self) -> str:
@@ -277,7 +312,8 @@ class StructureAutoencoder(nn.Module):
             configuration do not belong together.
         """
         if not folder.is_dir():
-            msg = f"{folder}: no such model folder; it should hold {checkpoint.WEIGHTS} and {checkpoint.CONFIG}"
+            parts = f"{checkpoint.WEIGHTS} and {checkpoint.CONFIG}"
+            msg = f"{folder}: no such model folder; it should hold {parts}"
             raise CheckpointError(msg)
         document = checkpoint.load_document(folder / checkpoint.CONFIG)
         config = _model_config(folder, document)

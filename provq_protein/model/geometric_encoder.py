@@ -188,7 +188,7 @@ class GeometricEncoder(nn.Module):
     def _encode_packed(self, offset: Tensor, frames: _Frames) -> Tensor:
         """Map neighborhoods (set, neighbor) to latents (set, latent_dim), a part at a time."""
         largest = self.config.max_offset
-        row = offset.clamp(-largest, largest) + largest + 1
+        row = offset.clamp(-largest, 99) + largest + 1
         parts = zip(
             row.split(_RESIDUES_PER_PASS),
             *(part.split(_RESIDUES_PER_PASS) for part in frames),
@@ -232,7 +232,9 @@ def _seen_from_first(frames: list[Tensor]) -> _Frames:
     rotations, translations, valid = frames
     inverse = rotations[:, :1].transpose(-1, -2)
     step = (translations - translations[:, :1])[..., None]
-    return inverse @ rotations, (inverse @ step)[..., 0], valid
+    # Autocast would round these products to three digits.
+    with torch.autocast(rotations.device.type, enabled=False):
+        return inverse @ rotations, (inverse @ step)[..., 0], valid
 
 
 def from_esm_state_dict(encoder: GeometricEncoder, state: Mapping[str, Tensor]) -> None:

@@ -8,23 +8,18 @@ from torch.nn import functional
 
 from provq_protein.errors import ConfigError
 from provq_protein.geometry.frames import compose_chain, place_backbone, rotation_from_axes
+from provq_protein.model.refinement import (
+    FeedForward,
+    Frames,
+    PairFeatures,
+    RefineBlock,
+    Relate,
+)
 
 # A CA-CA step along the chain is 3.8 Angstrom long; the step head predicts in this unit.
 _STEP_SCALE = 3.8
-# Partner positions are read in this unit (Angstrom).
-_PARTNER_SCALE = 10.0
-# Frame updates are predicted in these units (Angstrom; vector part of a quaternion). Larger
-# ones let an optimizer step of a young model tear the chain apart.
-_SHIFT_SCALE = 1.0
-_TURN_SCALE = 0.2
-_DISTANCE_MAX = 40.0
-_DISTANCE_BASES = 16
-_GEOMETRY_FEATURES = _DISTANCE_BASES + 1 + 3 + 3
-_MAX_OFFSET = 32
 # Jumps in the residue numbering: 0 or 1 (none), 2 ... 15, and everything else.
 _GAP_CLASSES = 16
-# Queries handled at once outside training: bounds memory at this many rows of pairs.
-_ROW_CHUNK = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,27 +67,6 @@ class GrowthDecoderConfig:
         if self.refine_blocks < 1:
             msg = f"decoder: refine_blocks must be at least 1, got {self.refine_blocks}"
             raise ConfigError(msg)
-
-
-@dataclass(frozen=True)
-class Frames:
-    """
-    The rigid frames of a batch of chains.
-
-    Parameters
-    ----------
-    rotations : Tensor, shape=(batch, residue, 3, 3), dtype=float32
-        Columns are the local axes.
-    translations : Tensor, shape=(batch, residue, 3), dtype=float32
-        CA positions, in Angstrom.
-    """
-
-    rotations: Tensor
-    translations: Tensor
-
-    def detach(self) -> "Frames":
-        """Return the same frames, cut from the gradient."""
-        return Frames(self.rotations.detach(), self.translations.detach())
 
 
 @dataclass(frozen=True)
@@ -156,10 +130,10 @@ class GrowthDecoder(nn.Module):
         )
         self.trunk_norm = nn.LayerNorm(width)
         self.step = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 9))
-        self.pair = _PairFeatures(width, config.pair_width)
+        self.pair = PairFeatures(width, config.pair_width)
         self.distances = nn.Linear(config.pair_width, config.distance_bins)
         self.refine = nn.ModuleList(
-            _RefineBlock(width, config.heads, config.ffn_ratio, config.pair_width)
+            RefineBlock(width, config.heads, config.ffn_ratio, config.pair_width)
             for _ in range(config.refine_blocks)
         )
 
@@ -195,11 +169,10 @@ class GrowthDecoder(nn.Module):
         step_rotations, step_translations = self._steps(hidden)
         frames = _grow(step_rotations.detach(), step_translations.detach())
         refined = []
-        pair = self.pair.project(hidden)
+        relate, logits = self._relations(hidden)
         for block in self.refine:
-            hidden, frames = block(hidden, frames.detach(), present, self.pair, pair)
+            hidden, frames = block(hidden, frames.detach(), present, relate)
             refined.append(frames)
-        logits = self.distances(self.pair(pair, slice(None))) if self.training else None
         return GrowthDecoderOutput(
             coords=place_backbone(frames.rotations, frames.translations),
             step_rotations=step_rotations,
@@ -207,6 +180,19 @@ class GrowthDecoder(nn.Module):
             refined=tuple(refined),
             distance_logits=logits,
         )
+
+    def _relations(self, hidden: Tensor) -> tuple[Relate, Tensor | None]:
+        """
+        Give blocks the pair features of some rows, and the loss its distances.
+
+        In training all rows are computed once and kept for the gradient; otherwise each
+        block computes the rows it is at, and memory stays linear in the chain's length.
+        """
+        projected = self.pair.project(hidden)
+        if not self.training:
+            return lambda rows: self.pair(projected, rows), None
+        everything = self.pair(projected, slice(None))
+        return lambda rows: everything[:, rows], self.distances(everything)
 
     def _steps(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         first, second, shift = self.step(hidden[:, :-1]).float().split(3, dim=-1)
@@ -247,17 +233,6 @@ def _rotate(vectors: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
     return (vectors * cosine + torch.cat([-second, first], dim=-1) * sine).to(vectors.dtype)
 
 
-class _FeedForward(nn.Module):
-    def __init__(self, width: int, ratio: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, ratio * width)
-        self.contract = nn.Linear(ratio * width, width)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        return hidden + self.contract(functional.gelu(self.expand(self.norm(hidden))))
-
-
 class _TrunkBlock(nn.Module):
     """Pre-norm transformer block with rotary positions."""
 
@@ -267,7 +242,7 @@ class _TrunkBlock(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
-        self.ffn = _FeedForward(width, ffn_ratio)
+        self.ffn = FeedForward(width, ffn_ratio)
 
     def forward(self, hidden: Tensor, present: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         split = (3, self.heads, -1)
@@ -281,123 +256,3 @@ class _TrunkBlock(nn.Module):
         )
         hidden = hidden + self.output(attended.transpose(1, 2).flatten(2))
         return self.ffn(hidden)
-
-
-class _PairFeatures(nn.Module):
-    """A low-rank guess at the relation of two residues, from the trunk and their separation."""
-
-    def __init__(self, width: int, pair_width: int) -> None:
-        super().__init__()
-        self.left_right = nn.Linear(width, 2 * pair_width)
-        self.offsets = nn.Embedding(2 * _MAX_OFFSET + 1, pair_width)
-        self.mix = nn.Linear(pair_width, pair_width)
-
-    def project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        left, right = self.left_right(hidden).chunk(2, dim=-1)
-        return left, right
-
-    def forward(self, projected: tuple[Tensor, Tensor], rows: slice) -> Tensor:
-        left, right = projected
-        position = torch.arange(left.shape[1], device=left.device)
-        separation = position[None, :] - position[rows, None]
-        offset = self.offsets(separation.clamp(-_MAX_OFFSET, _MAX_OFFSET) + _MAX_OFFSET)
-        return self.mix(functional.gelu(left[:, rows, None] * right[:, None] + offset))
-
-
-class _RefineBlock(nn.Module):
-    """Attend with a bias from the present geometry, read partner positions, move the frames."""
-
-    def __init__(self, width: int, heads: int, ffn_ratio: int, pair_width: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.bias = nn.Linear(pair_width + _GEOMETRY_FEATURES, heads)
-        self.output = nn.Linear(width + 4 * heads, width)
-        self.ffn = _FeedForward(width, ffn_ratio)
-        self.update_norm = nn.LayerNorm(width)
-        self.update = nn.Linear(width, 6)
-        nn.init.zeros_(self.update.weight)
-        nn.init.zeros_(self.update.bias)
-        centers = torch.linspace(0.0, _DISTANCE_MAX, _DISTANCE_BASES)
-        self.register_buffer("distance_centers", centers, persistent=False)
-
-    def forward(
-        self,
-        hidden: Tensor,
-        frames: Frames,
-        present: Tensor,
-        pair: _PairFeatures,
-        projected: tuple[Tensor, Tensor],
-    ) -> tuple[Tensor, Frames]:
-        split = (3, self.heads, -1)
-        parts = self.query_key_value(self.norm(hidden)).unflatten(-1, split)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        length = hidden.shape[1]
-        chunk = length if self.training else _ROW_CHUNK
-        read = []
-        for start in range(0, length, chunk):
-            rows = slice(start, min(start + chunk, length))
-            weights = self._weights(query[:, :, rows], key, frames, present, pair, projected, rows)
-            partners = self._partner_positions(weights, frames, rows)
-            values = (weights.to(value.dtype) @ value).transpose(1, 2).flatten(2)
-            read.append(torch.cat([values, partners.to(values.dtype)], dim=-1))
-        hidden = self.ffn(hidden + self.output(torch.cat(read, dim=1)))
-        return hidden, self._move(hidden, frames)
-
-    def _weights(
-        self,
-        query: Tensor,
-        key: Tensor,
-        frames: Frames,
-        present: Tensor,
-        pair: _PairFeatures,
-        projected: tuple[Tensor, Tensor],
-        rows: slice,
-    ) -> Tensor:
-        geometry = self._geometry(frames, rows)
-        relation = pair(projected, rows)
-        bias = self.bias(torch.cat([relation, geometry.to(relation.dtype)], dim=-1))
-        logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        logits = (logits + bias.permute(0, 3, 1, 2)).float()
-        return logits.masked_fill(~present[:, None, None, :], -torch.inf).softmax(-1)
-
-    def _geometry(self, frames: Frames, rows: slice) -> Tensor:
-        """Where and how far each residue is, and where its chain heads, in each row's frame."""
-        inverse = frames.rotations[:, rows].transpose(-1, -2)
-        apart = frames.translations[:, None] - frames.translations[:, rows, None]
-        distance = torch.linalg.vector_norm(apart, dim=-1, keepdim=True)
-        local = torch.einsum("bqij,bqkj->bqki", inverse, apart) / (distance + 1.0)
-        heading = torch.einsum("bqij,bkj->bqki", inverse, frames.rotations[..., 0])
-        spacing = _DISTANCE_MAX / _DISTANCE_BASES
-        basis = torch.exp(-0.5 * ((distance - self.distance_centers) / spacing) ** 2)
-        return torch.cat([basis, torch.log1p(distance) / 4.0, local, heading], dim=-1)
-
-    def _partner_positions(self, weights: Tensor, frames: Frames, rows: slice) -> Tensor:
-        """Mean partner position of each head in each row's frame, and its distance."""
-        mean = torch.einsum("bhqk,bkx->bqhx", weights, frames.translations)
-        apart = mean - frames.translations[:, rows, None]
-        local = torch.einsum("bqji,bqhj->bqhi", frames.rotations[:, rows], apart) / _PARTNER_SCALE
-        distance = torch.sqrt((local * local).sum(-1, keepdim=True) + 1e-6)
-        return torch.cat([local, distance], dim=-1).flatten(2)
-
-    def _move(self, hidden: Tensor, frames: Frames) -> Frames:
-        """Turn and shift each frame by a small motion in its own axes (AlphaFold, Alg. 23)."""
-        update = self.update(self.update_norm(hidden)).float()
-        turn, shift = update.split(3, dim=-1)
-        rotation = _rotation_from_vector_part(turn * _TURN_SCALE)
-        moved = torch.einsum("blij,blj->bli", frames.rotations, shift * _SHIFT_SCALE)
-        return Frames(frames.rotations @ rotation, frames.translations + moved)
-
-
-def _rotation_from_vector_part(vector: Tensor) -> Tensor:
-    """Rotation matrix of the quaternion ``(1, b, c, d)``, normalised."""
-    scale = torch.rsqrt(1.0 + (vector * vector).sum(-1, keepdim=True))
-    real = scale[..., 0]
-    b, c, d = (vector * scale).unbind(-1)
-    rows = [
-        1 - 2 * (c * c + d * d), 2 * (b * c - real * d), 2 * (b * d + real * c),
-        2 * (b * c + real * d), 1 - 2 * (b * b + d * d), 2 * (c * d - real * b),
-        2 * (b * d - real * c), 2 * (c * d + real * b), 1 - 2 * (b * b + c * c),
-    ]  # fmt: skip
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))

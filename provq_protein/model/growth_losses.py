@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from provq_protein.geometry.frames import backbone_frames, place_backbone, relative_frames
-from provq_protein.model.growth_decoder import Frames, GrowthDecoderOutput
+from provq_protein.model.growth_decoder import GrowthDecoderOutput
+from provq_protein.model.refinement import Frames
 
 # Errors are divided by this many Angstrom, as in AlphaFold's FAPE.
 _FAPE_UNIT = 10.0

@@ -28,6 +28,10 @@ _BETA_BOND = 1.522
 _BETA_ANGLE = 1.927
 _BETA_DIHEDRAL = -2.143
 
+# In bins. A residue's own axes are orthogonal: their cosine of zero lies on an edge, and
+# without this rounding errors would choose the bin.
+_EDGE_TOLERANCE = 1e-5
+
 _IGNORED = -100
 
 
@@ -319,8 +323,8 @@ def direction_bins(coords: Tensor) -> Tensor:
     -------
     Tensor, shape=(batch, residue, residue, 6), dtype=int64
         Entry [i, j] holds the products of an axis of i and an axis of j, in 16 equal bins
-        over -1 to 1. With a = CA to C, b = CA to N and c = a x b: a.b, a.c, b.a, b.c,
-        c.a and c.b.
+        over -1 to 1 that hold their lower edge. With a = CA to C, b = CA to N and
+        c = a x b: a.b, a.c, b.a, b.c, c.a and c.b.
     """
     nitrogen, alpha, carbon = coords.unbind(-2)
     first, second = carbon - alpha, nitrogen - alpha
@@ -330,7 +334,7 @@ def direction_bins(coords: Tensor) -> Tensor:
     cosines = torch.stack(
         [axes[row] @ axes[column].transpose(1, 2) for row, column in order], dim=-1
     )
-    bins = ((cosines + 1) * (DIRECTION_BINS / 2)).floor().long()
+    bins = ((cosines + 1) * (DIRECTION_BINS / 2) + _EDGE_TOLERANCE).floor().long()
     return bins.clamp(0, DIRECTION_BINS - 1)
 
 

@@ -15,7 +15,7 @@ from provq_protein.quantize.straight_through import straight_through
 NO_CODE = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantized:
     """
     What `ProgressiveQuantizer` returns.

@@ -1,0 +1,1 @@
+"""What does any training run need, whatever it trains?"""

@@ -47,6 +47,8 @@ def save_folder(
             text = json.dumps(document, indent=2, sort_keys=True)
             (temporary / name).write_text(text + "\n", encoding="utf-8")
         for path in temporary.iterdir():
+            # safetensors and mkdtemp are private by default; an installed model is for everyone.
+            path.chmod(0o644)
             _sync(path)
         temporary.chmod(0o755)
         _swap(temporary, folder)

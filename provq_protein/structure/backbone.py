@@ -54,7 +54,7 @@ class Backbone:
     chain_id : str
         Author chain id. A blank chain id of a PDB file is ``"_"``.
     label_chain_id : str
-        mmCIF ``label_asym_id``; the same as `chain_id` where the format has none.
+        The mmCIF ``label_asym_id``; the same as `chain_id` where the format has none.
     source : str
         The file as the caller named it, or ``""``.
     model : int

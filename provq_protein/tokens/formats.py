@@ -206,8 +206,8 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
     Raises
     ------
     TokenFormatError
-        If its folder does not exist, or it is no regular file, or it exists and `overwrite`
-        is False.
+        If its folder does not exist or is not writable, or it is no regular file, or it
+        exists and `overwrite` is False.
     """
     path = Path(path)
     problem = None
@@ -217,9 +217,11 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
         # Renaming a finished file over a device or a pipe would destroy it.
         problem = "is not a regular file"
     elif path.exists() and not overwrite:
-        problem = "exists; choose another name or allow it to be overwritten"
+        problem = "exists; choose another name, or allow to overwrite it (--overwrite)"
     elif not path.parent.is_dir():
         problem = f"the folder {path.parent} does not exist; create it first"
+    elif not os.access(path.parent, os.W_OK):
+        problem = f"the folder {path.parent} is not writable; choose another one"
     if problem:
         msg = f"{path}: {problem}"
         raise TokenFormatError(msg)

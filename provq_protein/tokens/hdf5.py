@@ -22,6 +22,9 @@ from provq_protein.tokens.table import (
 
 # File names may hold bytes that are no UTF-8; Python keeps them as lone surrogates.
 _ENCODING_ERRORS = "surrogatepass"
+# The oldest file layout whose structure is checksummed throughout (HDF5 1.10, of 2016). In older
+# ones, a damaged byte can send the HDF5 library into an endless loop.
+_LAYOUT = ("v110", "v110")
 
 
 def require_h5py() -> ModuleType:
@@ -62,8 +65,8 @@ def write_hdf5(path: Path, tokens: Sequence[TokenSequence]) -> None:
     provq_protein.tokens.table.pack : The layout of the arrays.
     """
     h5py = require_h5py()
-    with h5py.File(path, "w") as file:
-        file.attrs["format"] = FORMAT_NAME
+    with h5py.File(path, "w", libver=_LAYOUT) as file:
+        file.attrs["format"] = np.bytes_(FORMAT_NAME)
         file.attrs["format_version"] = FORMAT_VERSION
         for name, values in pack(tokens).items():
             data, dtype = values, values.dtype
@@ -121,8 +124,10 @@ def _arrays(h5py: ModuleType, path: Path) -> dict[str, NDArray[np.generic]]:
         if "format" not in file.attrs or "format_version" not in file.attrs:
             msg = f"{path}: not a token file: an HDF5 file that does not name its format"
             raise TokenFormatError(msg)
+        name = file.attrs["format"]
+        name = name.decode("ascii", "replace") if isinstance(name, bytes) else name
         version = np.asarray(file.attrs["format_version"]).tolist()
-        check_format(file.attrs["format"], version, file=str(path))
+        check_format(name, version, file=str(path))
         return {
             name: _values(file[name])
             for name in COLUMNS

@@ -72,9 +72,9 @@ def per_chain(
         Called with an `InputProblem` for each file or chain that fails, for whatever reason,
         while the others go on. If None, the first problem is raised.
 
-    Yields
-    ------
-    object
+    Returns
+    -------
+    iterator of object
         What `compute` returned, in the order of the inputs and of the chains in each file.
 
     Raises

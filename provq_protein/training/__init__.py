@@ -1,0 +1,1 @@
+"""How is a tokenizer trained, from files to a model folder?"""

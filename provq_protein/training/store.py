@@ -98,7 +98,14 @@ class ChainStore:
         )
 
     def content_hash(self) -> str:
-        """Return 16 hex digits that identify the content: SHA-256 over arrays and names."""
+        """
+        Return 16 hex digits that identify the content.
+
+        Returns
+        -------
+        str
+            The start of the SHA-256 over names and arrays.
+        """
         digest = hashlib.sha256("\n".join(self.names).encode())
         for name in _ARRAYS:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())

@@ -61,15 +61,24 @@ class Trainer:
         Run folder: ``checkpoint/``, ``metrics.jsonl`` and, at the end, ``model/``.
     command : str, optional
         The command that started the run, for the model's record.
+    amend : bool
+        Go on with a run whose recipe was another one, for instance shorter. What changed,
+        and at which step, is recorded in the model.
 
     Raises
     ------
     ConfigError
-        If `output` holds a run with another configuration or other data.
+        If `output` holds a run with other data, or with another recipe and `amend` is False.
     """
 
     def __init__(
-        self, config: TrainingConfig, store: ChainStore, output: Path, *, command: str = ""
+        self,
+        config: TrainingConfig,
+        store: ChainStore,
+        output: Path,
+        *,
+        command: str = "",
+        amend: bool = False,
     ) -> None:
         self.config = config
         self.store = store
@@ -82,7 +91,8 @@ class Trainer:
             self.model = StructureAutoencoder(config.model, config.schedule)
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.trained_seconds = 0.0
-        self._resume()
+        self.amendments: list[dict[str, Any]] = []
+        self._resume(amend=amend)
         self.log = MetricsLog(output / METRICS, resume_step=self.step)
         chains = store.select("train")
         if not len(chains):
@@ -248,6 +258,7 @@ class Trainer:
         return {
             "command": self.command,
             "recipe": to_mapping(self.config),
+            "amendments": self.amendments,
             "data_hash": self.data_hash,
             "training_chains": len(self.store.select("train")),
             "validation_chains": len(self.store.select("validation")),
@@ -270,7 +281,7 @@ class Trainer:
             {_STATE: document},
         )
 
-    def _resume(self) -> None:
+    def _resume(self, *, amend: bool) -> None:
         folder = self.output / CHECKPOINT
         cut_off = checkpoint.previous(folder)
         if not folder.exists() and cut_off.exists():
@@ -278,8 +289,13 @@ class Trainer:
         if not folder.exists():
             return
         document = checkpoint.load_document(folder / _STATE)
-        if document.get("recipe") != to_mapping(self.config):
-            msg = f"{folder}: was written by a run with other settings; choose another --output"
+        changes = _changes(document["recipe"], to_mapping(self.config))
+        if changes and not amend:
+            listed = ", ".join(f"{key} was {old}, is {new}" for key, (old, new) in changes.items())
+            msg = (
+                f"{folder}: was written by a run with other settings ({listed}); choose another "
+                "--output, or go on with the new ones by --amend"
+            )
             raise ConfigError(msg)
         if document.get("data_hash") != self.data_hash:
             msg = f"{folder}: was written by a run on other data; choose another --output"
@@ -291,11 +307,27 @@ class Trainer:
             raise CheckpointError(msg) from error
         restore_optimizer(self.model, self.optimizer, checkpoint.load_tensors(folder / _OPTIMIZER))
         self.step = int(document["step"])
+        self.amendments = list(document.get("amendments", []))
+        if changes:
+            was_is = {key: list(values) for key, values in changes.items()}
+            self.amendments.append({"step": self.step, "changes": was_is})
         self.trained_seconds = float(document["trained_seconds"])
 
 
 def _inputs(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return batch.coords, batch.resolved, batch.residue_numbers, batch.present
+
+
+def _changes(old: Event, new: Event, prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Settings that differ between two recipes, by their full names."""
+    found = {}
+    for key in sorted(old.keys() | new.keys()):
+        before, after, name = old.get(key), new.get(key), f"{prefix}{key}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            found |= _changes(before, after, f"{name}.")
+        elif before != after:
+            found[name] = (before, after)
+    return found
 
 
 def _versions() -> dict[str, str]:

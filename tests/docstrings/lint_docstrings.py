@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numpydoc.docscrape import get_doc_object
 from numpydoc.hooks.validate_docstrings import parse_config
 from numpydoc.validate import Validator, validate
 
@@ -60,16 +61,19 @@ def _is_dataclass(thing: object) -> bool:
     return inspect.isclass(thing) and dataclasses.is_dataclass(thing)
 
 
-def _attributes_are_the_fields(name: str, cls: type) -> bool:
-    """Say whether a result type documents exactly its fields, in order, as Attributes."""
-    documented = [entry.name for entry in Validator(_document(name)).doc["Attributes"]]
-    return documented == [field.name for field in dataclasses.fields(cls)]
+def _documents_its_fields(name: str, cls: type) -> bool:
+    """Say whether a dataclass documents exactly its public fields, in order."""
+    sections = get_doc_object(Validator._load_obj(name))
+    public = [field.name for field in dataclasses.fields(cls) if not field.name.startswith("_")]
+    return public in [
+        [entry.name for entry in sections[section]] for section in ("Parameters", "Attributes")
+    ]
 
 
-def _document(name: str) -> Any:
-    from numpydoc.docscrape import get_doc_object
-
-    return get_doc_object(Validator._load_obj(name))
+def _has_no_signature_of_its_own(thing: Any) -> bool:
+    """Say whether a class is never constructed by users, or takes whatever its base takes."""
+    is_protocol = getattr(thing, "_is_protocol", False)
+    return inspect.isclass(thing) and (is_protocol or issubclass(thing, BaseException))
 
 
 def problems(name: str, thing: Any, config: dict[str, Any]) -> list[str]:
@@ -78,8 +82,8 @@ def problems(name: str, thing: Any, config: dict[str, Any]) -> list[str]:
         # numpydoc looks for the `def` line of what it checks, and fails on a module without any.
         return [] if (thing.__doc__ or "").strip() else [f"{name}: GL08 no module docstring"]
     found = [(code, text) for code, text in validate(name)["errors"] if code in config["checks"]]
-    takes_anything = inspect.isclass(thing) and issubclass(thing, BaseException)
-    if takes_anything or (_is_dataclass(thing) and _attributes_are_the_fields(name, thing)):
+    documents_fields = _is_dataclass(thing) and _documents_its_fields(name, thing)
+    if documents_fields or _has_no_signature_of_its_own(thing):
         found = [(code, text) for code, text in found if code not in _PARAMETER_CHECKS]
     return [f"{name}: {code} {text}" for code, text in found]
 

@@ -14,9 +14,16 @@ from provq_protein.model.geometric_encoder import (
 )
 from provq_protein.structure.reading import read_backbones
 
-vqvae = pytest.importorskip("esm.models.vqvae", reason="needs esm, see the parity requirements")
+vqvae = pytest.importorskip("esm.models.vqvae", reason="needs esm, see requirements/esm-parity.txt")
 
 from esm.utils.structure.normalize_coordinates import normalize_coordinates  # noqa: E402
+
+pytestmark = [
+    pytest.mark.parity,
+    # Calls of esm that torch is about to drop.
+    pytest.mark.filterwarnings("ignore:.*torch.cuda.amp.autocast:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning"),
+]
 
 TOLERANCE = 1e-5
 

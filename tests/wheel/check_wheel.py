@@ -8,6 +8,7 @@ from a temporary folder. Exits with 1 and a reason at the first thing that is wr
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def install(wheel: Path, environment: Path, torch: str) -> Path:
     scripts = environment / ("Scripts" if os.name == "nt" else "bin")
     pip = [scripts / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     say(f"installing {torch} and {wheel.name} into an empty environment")
-    call([*pip, torch], cwd=environment.parent)
+    call([*pip, *shlex.split(torch)], cwd=environment.parent)
     call([*pip, wheel], cwd=environment.parent)
     return scripts
 
@@ -157,7 +158,9 @@ def check_console_scripts(scripts: Path, folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--torch", default="torch", help="requirement installed before the wheel")
+    parser.add_argument(
+        "--torch", default="torch", help="requirement (and pip options) installed before the wheel"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="provq-wheel-") as name:
         folder = Path(name).resolve()

@@ -89,7 +89,9 @@ def test_lddt_reaches_15_angstrom():
     assert np.isnan(lddt_ca(pair * 2, pair * 1.02))
 
 
-@pytest.mark.parametrize(("length", "expected"), [(5, 0.5), (19, 0.5), (100, 3.65207), (300, 6.36025)])
+@pytest.mark.parametrize(
+    ("length", "expected"), [(5, 0.5), (19, 0.5), (100, 3.65207), (300, 6.36025)]
+)
 def test_the_tm_scale_follows_its_formula_down_to_half_an_angstrom(length, expected):
     assert tm_scale(length) == pytest.approx(expected, abs=1e-4)
 

@@ -80,11 +80,16 @@ def dense_attention(layer, features, rotations, translations):
             for projected, parts in ((query, 2), (key, 3))
             for part in range(parts)
         ]
-        turned = [torch.stack([r @ v for r, v in zip(rotations, one, strict=True)]) for one in vectors]
+        turned = [
+            torch.stack([r @ v for r, v in zip(rotations, one, strict=True)]) for one in vectors
+        ]
         direction, point, key_direction, value, key_point = turned
         agreement = direction @ key_direction.T
         distance = torch.stack(
-            [(p + t - (key_point + translations)).norm(dim=-1) for p, t in zip(point, translations, strict=True)]
+            [
+                (p + t - (key_point + translations)).norm(dim=-1)
+                for p, t in zip(point, translations, strict=True)
+            ]
         )
         logits = functional.softplus(layer.direction_scale[head]) * agreement
         logits = logits - functional.softplus(layer.distance_scale[head]) * distance

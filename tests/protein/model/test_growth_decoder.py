@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from provq_protein.errors import ConfigError
-from provq_protein.model import growth_decoder
+from provq_protein.model import refinement
 from provq_protein.model.growth_decoder import GrowthDecoderConfig
 
 
@@ -54,7 +54,7 @@ def test_padding_changes_no_coordinate(moved_model):
 def test_rows_in_chunks_give_the_same_backbone(moved_model, monkeypatch):
     latents = torch.randn(1, 30, 8)
     whole = _decode(moved_model, latents)
-    monkeypatch.setattr(growth_decoder, "_ROW_CHUNK", 7)
+    monkeypatch.setattr(refinement, "_ROW_CHUNK", 7)
     assert torch.allclose(_decode(moved_model, latents), whole, atol=1e-3)
 
 
@@ -100,10 +100,10 @@ def test_a_chain_of_one_residue_decodes(tiny_model):
 
 def test_quaternion_update_is_a_rotation():
     vector = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-    rotation = growth_decoder._rotation_from_vector_part(vector)
+    rotation = refinement.rotation_from_vector_part(vector)
     assert torch.allclose(rotation @ rotation.mT, torch.eye(3).expand(50, 3, 3), atol=1e-5)
     assert torch.allclose(torch.det(rotation), torch.ones(50), atol=1e-5)
-    small = growth_decoder._rotation_from_vector_part(torch.tensor([0.0, 0.0, 0.01]))
+    small = refinement.rotation_from_vector_part(torch.tensor([0.0, 0.0, 0.01]))
     angle = np.arctan2(small[1, 0].item(), small[0, 0].item())
     assert angle == pytest.approx(0.02, rel=1e-3)
 

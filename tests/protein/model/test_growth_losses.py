@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from provq_protein.geometry.frames import backbone_frames, relative_frames
-from provq_protein.model.growth_decoder import Frames, GrowthDecoderOutput
+from provq_protein.model.growth_decoder import GrowthDecoderOutput
 from provq_protein.model.growth_losses import (
     GrowthLossConfig,
     frame_aligned_error,
     growth_loss,
     smooth_lddt_error,
 )
+from provq_protein.model.refinement import Frames
 
 _WEIGHTS = GrowthLossConfig(step=1.0, refined_step=1.0, frame_aligned=1.0, lddt=1.0, distance=0.0)
 

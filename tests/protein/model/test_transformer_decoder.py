@@ -59,7 +59,9 @@ def test_residues_have_ideal_geometry() -> None:
     first, second = nitrogen - alpha, carbon - alpha
     angle = torch.acos(torch.cosine_similarity(first, second, dim=-1)).rad2deg()
     torch.testing.assert_close(first.norm(dim=-1), torch.full_like(angle, 1.459), atol=2e-3, rtol=0)
-    torch.testing.assert_close(second.norm(dim=-1), torch.full_like(angle, 1.525), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        second.norm(dim=-1), torch.full_like(angle, 1.525), atol=2e-3, rtol=0
+    )
     torch.testing.assert_close(angle, torch.full_like(angle, 111.1), atol=0.2, rtol=0)
     assert alpha.std(dim=1).min() > 0.1  # residues are not all in one place
 

@@ -63,6 +63,34 @@ def test_hetatm_residues_of_a_bare_file_are_kept(pdb, write_file) -> None:
     assert chain.residue_names == ("MSE", "SEP", "ALA", "TPO")
 
 
+@pytest.mark.parametrize("after", ["TER", "ATOM", "nothing"])
+def test_a_modified_residue_between_gaps_needs_a_sign_that_it_is_in_the_chain(
+    pdb, write_file, after: str
+) -> None:
+    pdb.residue("ALA", 1)
+    pdb.gap()
+    pdb.residue("MSE", 9, hetero=True)
+    if after == "TER":
+        pdb.add("TER")
+    elif after == "ATOM":
+        pdb.gap()
+        pdb.residue("ALA", 20)
+    (chain,) = read_backbones(write_file(pdb.text()))
+    assert ("9" in chain.residue_ids) == (after != "nothing")
+
+
+def test_the_header_is_such_a_sign(pdb, write_file) -> None:
+    pdb.add("SEQRES   1 A    2  ALA STA")
+    pdb.add("MODRES 1ABC MSE A    9  MET  SELENOMETHIONINE")
+    pdb.residue("ALA", 1)
+    pdb.gap()
+    pdb.residue("MSE", 9, hetero=True)
+    pdb.gap()
+    pdb.residue("STA", 12, hetero=True)
+    (chain,) = read_backbones(write_file(pdb.text()))
+    assert chain.residue_names == ("ALA", "MSE", "STA")
+
+
 def test_a_free_amino_acid_is_no_residue(pdb, write_file) -> None:
     pdb.residue("ALA", 1)
     pdb.residue("MSE", 2, hetero=True)

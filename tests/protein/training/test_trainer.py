@@ -138,7 +138,7 @@ def test_a_checkpoint_cut_off_between_its_renames_is_found(tiny_store, tmp_path)
 
 
 def test_a_run_folder_of_another_recipe_or_data_is_refused(finished, tiny_store):
-    with pytest.raises(ConfigError, match="other settings"):
+    with pytest.raises(ConfigError, match=r"other settings \(seed was 0, is 1\).*--amend"):
         Trainer(load_recipe("smoke", ["seed=1"]), tiny_store, finished)
     tiny_store.coords[0, 0, 0] += 1.0
     try:
@@ -146,6 +146,17 @@ def test_a_run_folder_of_another_recipe_or_data_is_refused(finished, tiny_store)
             Trainer(load_recipe("smoke"), tiny_store, finished)
     finally:
         tiny_store.coords[0, 0, 0] -= 1.0
+
+
+def test_a_run_can_be_amended_and_the_model_says_so(tiny_store, tmp_path):
+    Trainer(load_recipe("smoke"), tiny_store, tmp_path / "run").run(stop_at=4)
+    shorter = load_recipe("smoke", ["steps=14"])
+    Trainer(shorter, tiny_store, tmp_path / "run", amend=True).run(stop_at=8)
+    Trainer(shorter, tiny_store, tmp_path / "run").run()
+    path = tmp_path / "run" / MODEL / checkpoint.CONFIG
+    record = checkpoint.load_document(path)["training"]
+    assert record["steps"] == 14
+    assert record["amendments"] == [{"step": 4, "changes": {"steps": [16, 14]}}]
 
 
 def test_without_a_curriculum_quantization_is_hard_from_the_first_step(tiny_store, tmp_path):

@@ -1,0 +1,1 @@
+"""How well are structures reconstructed from their tokens, and where is that written down?"""

@@ -1,0 +1,116 @@
+"""How do the tests of this folder run command lines, and on which files?"""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from provq_protein.cli import main
+from provq_protein.model.autoencoder import StructureAutoencoder
+from provq_protein.structure.backbone import Backbone
+from provq_protein.structure.writing import write_backbone
+from provq_protein.training.config import load_recipe
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys) -> Callable[..., Answer]:
+    """Return a function that carries out one command line in this process."""
+
+    def call(*arguments: object) -> Answer:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    """Return a folder with an untrained model."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    StructureAutoencoder.build(load_recipe("smoke").model, seed=3).save(folder, training={})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def other_model_folder(tmp_path_factory) -> Path:
+    """Return a folder with another untrained model."""
+    folder = tmp_path_factory.mktemp("models") / "other"
+    StructureAutoencoder.build(load_recipe("smoke").model, seed=4).save(folder, training={})
+    return folder
+
+
+@pytest.fixture
+def good_file(tmp_path, make_coords) -> Path:
+    """Return a file of one chain A with negative numbers, an insertion code and a gap."""
+    coords = make_coords(20, 1)
+    coords[6, 2] = np.nan
+    chain = Backbone.from_arrays(
+        coords,
+        sequence="MXGAV" * 4,
+        author_numbers=[*range(-2, 17), 16],
+        insertion_codes=[""] * 19 + ["A"],
+        chain_id="A",
+    )
+    write_backbone(tmp_path / "good.cif", chain)
+    return tmp_path / "good.cif"
+
+
+def pdb_atom(number: int, name: str, component: str, chain: str, residue: int) -> str:
+    x, y, z = residue * 3.8, {"N": 1.2, "CA": 0.0, "C": -1.2}.get(name, 3.0), residue % 2 * 1.0
+    return (
+        f"ATOM  {number:5d}  {name:<3} {component:>3} {chain}{residue:4d}    "
+        f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00 20.00           {name[0]}"
+    )
+
+
+def pdb_text(component: str, *, whole: str = "", alpha: str = "", partial: str = "") -> str:
+    """Return a PDB file with whole chains, chains of CA atoms, and chains that lack each C."""
+    atoms = [(chain, ("N", "CA", "C")) for chain in whole]
+    atoms += [(chain, ("CA",)) for chain in alpha]
+    atoms += [(chain, ("N", "CA")) for chain in partial]
+    lines = [
+        pdb_atom(1, name, component, chain, residue)
+        for chain, names in atoms
+        for residue in range(1, 9)
+        for name in names
+    ]
+    return "\n".join([*lines, "END", ""])
+
+
+@pytest.fixture
+def bad_files(tmp_path, good_file) -> dict[str, Path]:
+    """Return one file of every kind that cannot, or only in part, be encoded."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    packed = gzip.compress(good_file.read_bytes())
+    contents = {
+        "empty.cif": b"",
+        "truncated.cif.gz": packed[: len(packed) // 2],
+        "text.pdb": b"This is no structure.\n",
+        "dna.pdb": pdb_text("DA", whole="D").encode(),
+        "trace.pdb": pdb_text("GLY", alpha="T").encode(),
+        "partial.pdb": pdb_text("GLY", partial="P").encode(),
+        "mixed.pdb": pdb_text("GLY", whole="W", alpha="T", partial="P").encode(),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in contents} | {
+        "absent.cif": folder / "absent.cif",
+        "bad": folder,
+    }
