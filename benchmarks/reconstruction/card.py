@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# So that the script runs without an installation, and finds its own folder's modules.
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
+if __name__ == "__main__":
+    # So that the script runs without an installation, and finds its own folder's modules.
+    sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from provq_protein.errors import ProvqError  # noqa: E402
 from reconstruction import figure  # noqa: E402

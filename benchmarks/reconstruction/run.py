@@ -8,10 +8,12 @@ The result depends on nothing but the model, the chains and the seed: no times, 
 """
 
 import argparse
+import multiprocessing
 import platform
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ import numpy as np
 import torch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# So that the script runs without an installation, and finds its own folder's modules.
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
+if __name__ == "__main__":
+    # So that the script runs without an installation, and finds its own folder's modules.
+    sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from provq_protein import __version__  # noqa: E402
 from provq_protein.errors import ProvqError  # noqa: E402
@@ -77,7 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="text about the training data, for the model card",
     )
     parser.add_argument("--seed", type=int, default=0, help="of controls and bootstrap samples")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads per job (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="sets measured at once (default: 1)")
     parser.add_argument(
         "--output-folder", type=Path, default=Path(__file__).parent / "results", help="of the file"
     )
@@ -148,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-        "sets": {one.name: measure(one, tokenizer, args.seed) for one in sets},
+        "sets": dict(zip([one.name for one in sets], measure_all(sets, args), strict=True)),
     }
     path = args.output_folder / f"{args.model.resolve().name}.json"
     results_file.save_results(path, results)
@@ -180,6 +184,55 @@ def chain_sets(args: argparse.Namespace, training: dict[str, Any]) -> list[Chain
     for name in args.array_set or ["cameo2022"]:
         sets.append(from_arrays(name, args.arrays, args.sets))
     return sets
+
+
+def measure_all(sets: Sequence[ChainSet], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """
+    Measure sets, several at once if asked to; the numbers do not depend on it.
+
+    Parameters
+    ----------
+    sets : sequence of ChainSet
+        The sets.
+    args : Namespace
+        Parsed options.
+
+    Returns
+    -------
+    list of dict
+        JSON values, in the order of the sets.
+    """
+    common = [args.model] * len(sets), [args.seed] * len(sets), [args.threads] * len(sets)
+    if args.jobs == 1:
+        return [measure_with(*one) for one in zip(sets, *common, strict=True)]
+    # Not forked: a fork of a process that has used torch's threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=args.jobs, mp_context=context) as pool:
+        return list(pool.map(measure_with, sets, *common))
+
+
+def measure_with(chains: ChainSet, model: Path, seed: int, threads: int) -> dict[str, Any]:
+    """
+    Measure one set with a model that is loaded for it.
+
+    Parameters
+    ----------
+    chains : ChainSet
+        The set.
+    model : Path
+        Model folder.
+    seed : int
+        Of controls and bootstrap samples.
+    threads : int
+        CPU threads.
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
+    torch.set_num_threads(threads)
+    return measure(chains, StructureTokenizer.from_pretrained(model), seed)
 
 
 def measure(chains: ChainSet, tokenizer: StructureTokenizer, seed: int) -> dict[str, Any]:

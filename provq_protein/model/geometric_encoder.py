@@ -188,7 +188,7 @@ class GeometricEncoder(nn.Module):
     def _encode_packed(self, offset: Tensor, frames: _Frames) -> Tensor:
         """Map neighborhoods (set, neighbor) to latents (set, latent_dim), a part at a time."""
         largest = self.config.max_offset
-        row = offset.clamp(-largest, 99) + largest + 1
+        row = offset.clamp(-largest, largest) + largest + 1
         parts = zip(
             row.split(_RESIDUES_PER_PASS),
             *(part.split(_RESIDUES_PER_PASS) for part in frames),

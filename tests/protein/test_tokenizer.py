@@ -39,17 +39,14 @@ def gapped(coords) -> Backbone:
     broken = coords.copy()
     for place, atom in zip(GAPS, (0, 1, 2), strict=True):
         broken[place, atom] = np.nan
-    numbers = np.arange(len(coords)) - 7
-    return Backbone.from_arrays(
-        broken,
-        sequence="MX" * 80,
+    numbers = np.arange(len(coords), dtype=np.int32) - 7
+    return dataclasses.replace(
+        Backbone.from_arrays(broken, sequence="MX" * 80, chain_id="β", source="some/1abc.cif.gz"),
         residue_names=("MSE", "UNK") * 80,
         author_numbers=numbers,
-        insertion_codes=[""] * 159 + ["A"],
+        insertion_codes=("",) * 159 + ("A",),
         label_numbers=numbers + 100,
-        chain_id="β",
         label_chain_id="C",
-        source="some/1abc.cif.gz",
         model=2,
     )
 

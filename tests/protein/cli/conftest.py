@@ -1,17 +1,14 @@
 """How do the tests of this folder run command lines, and on which files?"""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from provq_protein.cli import main
 from provq_protein.model.autoencoder import StructureAutoencoder
-from provq_protein.structure.backbone import Backbone
-from provq_protein.structure.writing import write_backbone
 from provq_protein.training.config import load_recipe
 
 
@@ -57,24 +54,29 @@ def other_model_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def good_file(tmp_path, make_coords) -> Path:
-    """Return a file of one chain A with negative numbers, an insertion code and a gap."""
-    coords = make_coords(20, 1)
-    coords[6, 2] = np.nan
-    chain = Backbone.from_arrays(
-        coords,
-        sequence="MXGAV" * 4,
-        author_numbers=[*range(-2, 17), 16],
-        insertion_codes=[""] * 19 + ["A"],
-        chain_id="A",
-    )
-    write_backbone(tmp_path / "good.cif", chain)
-    return tmp_path / "good.cif"
+    """Return a chain A of 20 residues from -2 to 16A, of which number 4 lacks its C."""
+    names = [*range(-2, 17), "16A"]
+    lines = [
+        pdb_atom(atom, "MET", "A", residue, xyz)
+        for residue, places in zip(names, make_coords(20, 1), strict=True)
+        for atom, xyz in zip(("N", "CA", "C"), places, strict=True)
+        if (residue, atom) != (4, "C")
+    ]
+    path = tmp_path / "good.pdb"
+    path.write_text("\n".join([*lines, "END", ""]))
+    return path
 
 
-def pdb_atom(number: int, name: str, component: str, chain: str, residue: int) -> str:
-    x, y, z = residue * 3.8, {"N": 1.2, "CA": 0.0, "C": -1.2}.get(name, 3.0), residue % 2 * 1.0
+def pdb_atom(
+    name: str, component: str, chain: str, residue: object, xyz: Sequence[float] | None = None
+) -> str:
+    if xyz is None:
+        height = {"N": 1.2, "CA": 0.0, "C": -1.2}[name]
+        xyz = (int(str(residue)) * 3.8, height, int(str(residue)) % 2)
+    number = f"{residue:>4} " if isinstance(residue, int) else f"{residue:>5}"
+    x, y, z = xyz
     return (
-        f"ATOM  {number:5d}  {name:<3} {component:>3} {chain}{residue:4d}    "
+        f"ATOM      1  {name:<3} {component:>3} {chain}{number}   "
         f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00 20.00           {name[0]}"
     )
 
@@ -85,7 +87,7 @@ def pdb_text(component: str, *, whole: str = "", alpha: str = "", partial: str =
     atoms += [(chain, ("CA",)) for chain in alpha]
     atoms += [(chain, ("N", "CA")) for chain in partial]
     lines = [
-        pdb_atom(1, name, component, chain, residue)
+        pdb_atom(name, component, chain, residue)
         for chain, names in atoms
         for residue in range(1, 9)
         for name in names

@@ -1,6 +1,7 @@
 """Does `encode` write what it can, report what it cannot, and say so in its exit code?"""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -22,6 +23,8 @@ def test_one_json_line_per_chain_goes_to_stdout(run, model_folder, good_file) ->
     assert first["chain_id"] == "A"
     assert len(first["ids"]) == len(first["sequence"]) == len(first["resolved"])
     assert [code == -1 for code in first["ids"]] == [not whole for whole in first["resolved"]]
+    residues = zip(first["residue_ids"], first["ids"], strict=True)
+    assert [name for name, code in residues if code == -1] == ["4"]
     assert first["residue_ids"][0] == "-2"
     assert first["residue_ids"][-1] == "16A"
     assert answer.err == "2 chains of 2 files encoded\n"
@@ -181,17 +184,19 @@ def test_overwrite_replaces(run, model_folder, good_file, tmp_path) -> None:
 
 
 def test_lines_are_streamed_and_a_gone_reader_is_no_traceback(model_folder, good_file) -> None:
-    # Far more output than a pipe holds, so that the writer meets the closed end.
+    # The second input is a pipe: it is not there before the first line has been read.
+    pipe = good_file.with_name("pipe.pdb")
+    os.mkfifo(pipe)
     command = [sys.executable, "-m", "provq_protein", "encode", "--model", str(model_folder)]
     with subprocess.Popen(
-        [*command, *[str(good_file)] * 400],
+        [*command, str(good_file), str(pipe)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         first = json.loads(process.stdout.readline())
-        assert process.poll() is None
         process.stdout.close()
+        pipe.write_bytes(good_file.read_bytes())
         errors = process.stderr.read()
     assert first["chain_id"] == "A"
     assert errors == ""

@@ -1,8 +1,10 @@
 """Do measured results become a card, a README section and a figure, and are stale ones noticed?"""
 
-import importlib.util
+import importlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -19,26 +21,22 @@ from provq_protein.training.store import save_store
 MARKERS = "<!-- results:begin -->\nold\n<!-- results:end -->"
 
 
-def load_script(repo_root, name):
-    """Import a script of the benchmark from its file, as running it does."""
-    spec = importlib.util.spec_from_file_location(
-        f"script_{name}", repo_root / "benchmarks" / "reconstruction" / f"{name}.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module
+@pytest.fixture(scope="module", autouse=True)
+def benchmarks_on_path(repo_root):
+    """Make the benchmark's modules importable, installed or not."""
+    sys.path.append(str(repo_root / "benchmarks"))
+    yield
+    sys.path.remove(str(repo_root / "benchmarks"))
 
 
 @pytest.fixture(scope="module")
-def run(repo_root):
-    return load_script(repo_root, "run")
+def run():
+    return importlib.import_module("reconstruction.run")
 
 
 @pytest.fixture(scope="module")
-def card(repo_root):
-    return load_script(repo_root, "card")
+def card():
+    return importlib.import_module("reconstruction.card")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +55,7 @@ def measured(run, tiny_model, tiny_store, tmp_path_factory):
         "training_chains": 8,
         "validation_chains": 3,
         "versions": {"python": "3"},
+        "amendments": [{"step": 7, "changes": {"steps": [20, 16]}}],
     }
     tiny_model.save(folder / "tiny", training=training)
     save_store(folder / "chains.h5", tiny_store, provenance="test")
@@ -197,6 +196,11 @@ def test_the_card_and_the_readme_show_the_measured_numbers(carded):
     assert "](tiny.png)" in readme
 
 
+def test_the_card_tells_what_was_changed_during_training(carded):
+    text = (carded / "tiny" / "README.md").read_text()
+    assert "| changed at step 7 | `steps` from 20 to 16 |" in text
+
+
 def test_a_current_card_passes_the_check(card, carded):
     assert card.main(card_arguments(carded, "--check")) == 0
 
@@ -259,6 +263,21 @@ def test_a_readme_without_markers_is_refused_and_kept(card, carded, capsys):
     assert card.main(card_arguments(carded)) == 2
     assert (carded / "README.md").read_text() == "no markers"
     assert "results:begin" in capsys.readouterr().err
+
+
+def test_the_scripts_run_by_their_path_from_any_folder(repo_root, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    script = repo_root / "benchmarks" / "reconstruction" / "card.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--results", "absent.json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("card.py: error: absent.json: is no results file")
 
 
 def test_the_shipped_model_has_a_current_card(card, repo_root, capsys):

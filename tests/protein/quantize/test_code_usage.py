@@ -59,8 +59,8 @@ def test_mean_distance_leaves_out_the_diagonal():
 
 
 def test_mean_distance_of_close_codes_far_from_the_origin():
-    codes = torch.tensor([[1e7, 0.0], [1e7 + 1, 0.0]])
-    assert mean_code_distance(codes) == pytest.approx(1.0)
+    codes = torch.tensor([[123456792.0] * 3, [123456800.0] * 3])
+    assert mean_code_distance(codes) == pytest.approx(8 * math.sqrt(3))
 
 
 def test_mean_distance_over_many_tiles():
