@@ -21,7 +21,7 @@ PYTEST    ?= $(BIN)/python -m pytest
 say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden clean
+.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,11 @@ unit: $(VENV)/.installed  ## pytest: unit tests, doctests, README commands, cont
 golden: $(VENV)/.installed  ## Rewrite the committed numbers of tests/golden and show what moved
 	@$(PYTEST) tests/golden --update-golden
 	@git --no-pager diff --stat -- tests/golden
+
+card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure
+	@test -n '$(STORE)' || { echo 'set STORE to the chain store that the model was trained on'; exit 2; }
+	@$(BIN)/python benchmarks/reconstruction/run.py --store '$(STORE)' --jobs 2
+	@$(BIN)/python benchmarks/reconstruction/card.py
 
 clean:  ## Remove environments, builds and caches
 	rm -rf $(VENV) $(DEMO_VENV) build dist .pytest_cache .ruff_cache .import_linter_cache

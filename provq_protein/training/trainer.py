@@ -335,5 +335,5 @@ def _versions() -> dict[str, str]:
     try:
         found["provq"] = metadata.version("provq")
     except metadata.PackageNotFoundError:
-        found["provq"] = "not installed"
+        found["provq"] = "source tree"
     return found

@@ -10,6 +10,7 @@ from torch.nn import functional
 from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.geometry.frames import backbone_frames
 from provq_protein.model import geometric_encoder
+from provq_protein.model.geometric_attention import GeometricAttention
 from provq_protein.model.geometric_encoder import (
     GeometricEncoder,
     GeometricEncoderConfig,
@@ -273,6 +274,18 @@ def test_autocast_keeps_the_geometry_in_single_precision() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = encoder(coords.float(), resolved, numbers, present)
     assert (rough.float() - exact).norm() < 0.02 * exact.norm()
+
+
+@torch.no_grad()
+def test_autocast_does_not_touch_attention_between_frames() -> None:
+    layer = GeometricAttention(32, 8)
+    layer.output = torch.nn.Identity()
+    rotations, translations = backbone_frames(make_batch(16)[0].float())
+    vectors = layer.project(torch.randn(1, 16, 32, generator=torch.Generator().manual_seed(0)))
+    frames = rotations, translations, torch.ones(1, 16, dtype=torch.bool)
+    exact = layer.attend(*vectors, *frames)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(layer.attend(*vectors, *frames), exact)
 
 
 @pytest.mark.parametrize(("latent_dim", "parameters"), [(1024, 31_034_624), (128, 30_116_224)])

@@ -59,8 +59,8 @@ def test_mean_distance_leaves_out_the_diagonal():
 
 
 def test_mean_distance_of_close_codes_far_from_the_origin():
-    codes = torch.tensor([[123456792.0] * 3, [123456800.0] * 3])
-    assert mean_code_distance(codes) == pytest.approx(8 * math.sqrt(3))
+    codes = torch.tensor([[1e8 + 0.3] * 3, [1e8 + 0.8] * 3], dtype=torch.float64)
+    assert mean_code_distance(codes) == pytest.approx(0.5 * math.sqrt(3))
 
 
 def test_mean_distance_over_many_tiles():

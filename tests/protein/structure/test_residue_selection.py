@@ -161,6 +161,14 @@ def test_a_reused_chain_id_loses_nothing(pdb, write_file) -> None:
     assert chain.residue_ids == ("1", "2", "1", "2", "1")
 
 
+def test_ter_keeps_fragments_under_one_number_apart(pdb, write_file) -> None:
+    pdb.residue("GLY", 1, atoms=("N", "CA"))
+    pdb.add("TER")
+    pdb.residue("GLY", 1, atoms=("C",))
+    (chain,) = read_backbones(write_file(pdb.text()))
+    assert chain.resolved.tolist() == [False, False]
+
+
 def test_repeated_numbers_without_ter_lose_nothing(pdb, write_file) -> None:
     for component, number in (("GLY", 1), ("ALA", 2), ("GLY", 1), ("SER", 1)):
         pdb.residue(component, number)
@@ -315,7 +323,8 @@ def free_and_bound(label_number: str, entity: str) -> list[str]:
 
 
 def test_mmcif_entities_decide_what_is_a_residue(write_file) -> None:
-    rows = free_and_bound("1", "1") + free_and_bound("2", "1") + free_and_bound(".", "2")
+    rows = free_and_bound("1", "1") + free_and_bound("2", "1")
+    rows += free_and_bound(".", "1") + free_and_bound(".", "2")
     (chain,) = read_backbones(write_file(CIF_HEAD + "\n".join(rows) + "\n#\n" + ENTITIES, "m.cif"))
     assert chain.sequence == "EE"
 
@@ -346,6 +355,7 @@ def test_unreadable_coordinates_leave_a_residue_unresolved(write_file) -> None:
         [True, False, False],
         [False, False, True],
     ]
+    assert np.isnan(chain.coords[1, 1]).all()
 
 
 def test_a_chain_called_na_keeps_its_name(repo_root: Path, write_file) -> None:
