@@ -210,7 +210,6 @@ def _training_rows(results: Mapping[str, Any]) -> list[list[str]]:
             f"{schedule['transition_steps']:,} {schedule['shape']} transition, {hard:,} hard, "
             f"{recipe['settle_steps']:,} with frozen tokens",
         ],
-        *([["amended", amended]] if (amended := _amendments(training)) else []),
         *([f"changed at step {one['step']:,}", _changes(one)] for one in _amendments(training)),
         ["residues per step", f"up to {recipe['data']['residues_per_step']:,}"],
         ["seed", str(recipe["seed"])],
@@ -221,15 +220,6 @@ def _training_rows(results: Mapping[str, Any]) -> list[list[str]]:
         ],
         ["versions", ", ".join(f"{name} {one}" for name, one in training["versions"].items())],
     ]
-
-
-def _amendments(training: Mapping[str, Any]) -> str:
-    """Say which settings were changed while the run was under way, and at which step."""
-    return "; ".join(
-        f"at step {one['step']:,}: "
-        + ", ".join(f"{key} {old} → {new}" for key, (old, new) in one["changes"].items())
-        for one in training.get("amendments", [])
-    )
 
 
 def _amendments(training: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -46,7 +46,7 @@ def require_h5py() -> ModuleType:
 
 def write_hdf5(path: Path, tokens: Sequence[TokenSequence]) -> None:
     """
-    Write token sequences as flat, compressed and checksummed data sets.
+    Write token sequences as flat, compressed data sets.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def write_hdf5(path: Path, tokens: Sequence[TokenSequence]) -> None:
             data, dtype = values, values.dtype
             if values.dtype.kind == "U":
                 data = np.char.encode(values.astype(np.str_), "utf-8", _ENCODING_ERRORS)
-                # Fixed-length, since checksums do not reach variable-length text.
+                # Fixed-length: only then is the text itself compressed, and so checksummed by zlib.
                 dtype = h5py.string_dtype("utf-8", max(data.dtype.itemsize, 1))
             file.create_dataset(
                 name,
@@ -80,7 +80,6 @@ def write_hdf5(path: Path, tokens: Sequence[TokenSequence]) -> None:
                 dtype=dtype,
                 chunks=True if data.size else None,
                 compression="gzip" if data.size else None,
-                fletcher32=bool(data.size),
             )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from provq_protein.geometry.similarity import lddt_ca, mirror_rmsd, rmsd, tm_score
+from provq_protein.geometry.superpose import apply_motion, superpose
 from provq_protein.geometry.tm_search import tm_scale
 
 QUARTER_TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
@@ -104,6 +105,26 @@ def test_tm_of_one_correct_half_is_found_although_rmsd_superposes_neither():
     score = tm_score(predicted, chain)
 
     assert 0.5 <= score < 0.62
+
+
+def test_tm_finds_the_superposition_of_a_small_part():
+    chain = make_walk(150)[:, 1]
+    rng = np.random.default_rng(5)
+    predicted = chain.copy()
+    parts = [slice(start, start + 25) for start in range(0, 150, 25)]
+    for part in parts:
+        # Each part is intact and lies elsewhere: the superposition of all fits none.
+        axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        axes *= np.linalg.det(axes)
+        predicted[part] = chain[part] @ axes.T + rng.uniform(-60, 60, 3)
+
+    scores = []
+    for part in parts:
+        moved = apply_motion(predicted, *superpose(predicted[part], chain[part]))
+        squared = np.sum((moved - chain) ** 2, axis=1)
+        scores.append(np.mean(1 / (1 + squared / tm_scale(150) ** 2)))
+    assert min(scores) > 0.16
+    assert tm_score(predicted, chain) >= max(scores) - 1e-9
 
 
 def test_tm_is_normalized_by_the_reference_length():
