@@ -29,6 +29,8 @@ _LIMITS = """\
 * Backbones only (N, CA, C of single chains); side chains and how chains are arranged are not
   encoded.
 * Bond lengths, angles and clashes of decoded chains are not corrected.
+* Ids react to small coordinate differences (noise columns above): compare the ids of different
+  structures of one protein with care.
 * lDDT-CA is blind to mirror images; read it together with the two RMSD columns.
 * How much is lost depends on the length of a chain:"""
 

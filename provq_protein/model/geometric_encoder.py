@@ -12,9 +12,9 @@ from provq_protein.geometry.frames import IDEAL_BACKBONE, backbone_frames
 from provq_protein.geometry.neighbors import nearest_residues
 from provq_protein.model.geometric_attention import GeometricAttention
 
-# Residues per pass through the network: bounds memory at about 0.3 MB per residue of
+# Residues per pass through the network: bounds memory, at about 1 MB per residue of
 # transient activations at full size, whatever the length and number of the chains.
-_RESIDUES_PER_PASS = 512
+_RESIDUES_PER_PASS = 256
 
 # Standard deviation of the offset table at the start of training.
 _OFFSET_STD = 0.02

@@ -91,7 +91,8 @@ class ProgressiveQuantizer(nn.Module):
 
     References
     ----------
-    .. [1] "Progressive Vector Quantization" (ProVQ), arXiv:2603.22304, section 4.
+    .. [1] Zhao et al., "Mitigating Premature Discretization with Progressive Quantization for
+       Robust Vector Tokenization" (ProVQ), arXiv:2603.22304, section 4.
 
     Examples
     --------

@@ -53,7 +53,8 @@ class ProgressiveSchedule:
 
     References
     ----------
-    .. [1] "Progressive Vector Quantization" (ProVQ), arXiv:2603.22304, section 4.2.
+    .. [1] Zhao et al., "Mitigating Premature Discretization with Progressive Quantization for
+       Robust Vector Tokenization" (ProVQ), arXiv:2603.22304, section 4.2.
 
     Examples
     --------
