@@ -54,6 +54,8 @@ def test_damaged_gzip(write_file, samples: Path) -> None:
     content = bytearray((samples / "1gbt.bcif.gz").read_bytes())
     content[len(content) // 2] ^= 0xFF
     assert "gzip data is damaged" in reason(write_file(bytes(content), "bad.bcif.gz"))
+    garbage = gzip.compress(b"data")[:10] + b"\xff" * 100
+    assert "gzip data is damaged" in reason(write_file(garbage, "garbage.cif.gz"))
 
 
 def test_other_compressions_are_named(write_file) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from provq_protein.errors import StructureError
 from provq_protein.structure import read_backbones
 
 CIF_HEAD = """data_made
@@ -327,6 +328,17 @@ def test_mmcif_entities_decide_what_is_a_residue(write_file) -> None:
     rows += free_and_bound(".", "1") + free_and_bound(".", "2")
     (chain,) = read_backbones(write_file(CIF_HEAD + "\n".join(rows) + "\n#\n" + ENTITIES, "m.cif"))
     assert chain.sequence == "EE"
+
+
+def test_mmcif_polymers_of_another_type_are_no_chains(write_file) -> None:
+    text = CIF_HEAD + "\n".join(free_and_bound("1", "1") + free_and_bound("2", "1")) + "\n#\n"
+    other = ENTITIES.replace("polypeptide(L)", "peptide nucleic acid")
+    with pytest.raises(StructureError, match="no polypeptide chain"):
+        read_backbones(write_file(text + other, "m.cif"))
+    (chain,) = read_backbones(
+        write_file(text + ENTITIES.replace("polypeptide(L)", "polypeptide(D)"), "m.cif")
+    )
+    assert len(chain) == 2
 
 
 def test_mmcif_without_entities_is_read_by_its_chemistry(
