@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -188,13 +189,20 @@ def test_lines_are_streamed_and_a_gone_reader_is_no_traceback(model_folder, good
     pipe = good_file.with_name("pipe.pdb")
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "provq_protein", "encode", "--model", str(model_folder)]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     with subprocess.Popen(
         [*command, str(good_file), str(pipe)],
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        first = json.loads(process.stdout.readline())
+        # A line that waits for the second input would never come; this ends the waiting.
+        rescue = threading.Timer(120, process.kill)
+        rescue.start()
+        line = process.stdout.readline()
+        rescue.cancel()
+        first = json.loads(line)
         process.stdout.close()
         pipe.write_bytes(good_file.read_bytes())
         errors = process.stderr.read()
