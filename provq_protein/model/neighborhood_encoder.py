@@ -71,8 +71,8 @@ class NeighborhoodEncoder(nn.Module):
 
     Notes
     -----
-    Invariant to rigid motions by construction, and not to reflections. About 1/170 of the
-    arithmetic of ESM3's encoder (`GeometricEncoder`), with the same 16 neighbors in view.
+    Invariant to rigid motions by construction, and not to reflections. Far smaller
+    than ESM3's encoder (`GeometricEncoder`), with the same number of neighbors in view.
     """
 
     def __init__(self, config: NeighborhoodEncoderConfig) -> None:
