@@ -114,7 +114,8 @@ class GrowthDecoder(nn.Module):
     Gradients do not flow through the composed chain nor between refinement blocks: steps
     are supervised locally and each block by its own frame-aligned error. The gradient through
     a long composed chain is left out because it stalled the training of a prototype. Rotating
-    the output of the growth step rotates the final coordinates with it; the global pose itself is arbitrary.
+    the output of the growth step rotates the final coordinates with it; the global pose itself
+    is arbitrary.
     """
 
     def __init__(self, config: GrowthDecoderConfig) -> None:
