@@ -21,7 +21,8 @@ PYTEST    ?= $(BIN)/python -m pytest
 say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden card clean
+.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden topodisc nearest \
+        quantizers card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +74,15 @@ unit: $(VENV)/.installed  ## pytest: unit tests, doctests, README commands, cont
 golden: $(VENV)/.installed  ## Rewrite the committed numbers of tests/golden and show what moved
 	@$(PYTEST) tests/golden --update-golden
 	@git --no-pager diff --stat -- tests/golden
+
+topodisc: $(VENV)/.installed  ## Train the two-dimensional example of the paper and write its page and figures
+	@$(BIN)/python benchmarks/topodisc/run.py
+
+nearest: $(VENV)/.installed  ## Measure the search for the nearest code against the expanded form
+	@$(BIN)/python benchmarks/quantizers/nearest_codes.py
+
+quantizers: $(VENV)/.installed  ## Compare all quantizers on real latents (STORE=chains.h5), or only rewrite the page
+	@$(BIN)/python benchmarks/quantizers/compare.py $(if $(STORE),--store '$(STORE)')
 
 card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure
 	@test -n '$(STORE)' || { echo 'set STORE to the chain store that the model was trained on'; exit 2; }

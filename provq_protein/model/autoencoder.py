@@ -20,19 +20,13 @@ from provq_protein.model.growth_decoder import (
 )
 from provq_protein.model.neighborhood_encoder import NeighborhoodEncoder
 from provq_protein.model.transformer_decoder import TransformerDecoder, TransformerDecoderOutput
-from provq_protein.quantize import (
-    Codebook,
-    LinearCodebook,
-    ProgressiveQuantizer,
-    ProgressiveSchedule,
-    Quantized,
-)
+from provq_protein.quantize import ALWAYS_HARD, ProgressiveSchedule, Quantized, build_method
 from provq_protein.runs import checkpoint
 from provq_protein.runs.config import from_mapping, to_mapping
 
-# Outside training nothing is progressive: quantization is hard.
-HARD = ProgressiveSchedule(warmup_steps=0, transition_steps=0, shape="cosine", initial_coupling=1.0)
 _FINGERPRINT_DIGITS = 16
+# Kinds of codebook that have another name among quantization methods.
+_METHOD_NAMES = {"free": "vanilla", "linear": "aminoaseed"}
 
 
 @dataclass(frozen=True)
@@ -72,17 +66,18 @@ class StructureAutoencoder(nn.Module):
     its atoms, `present` is False where the batch is padded.
     """
 
-    def __init__(self, config: ModelConfig, schedule: ProgressiveSchedule = HARD) -> None:
+    def __init__(self, config: ModelConfig, schedule: ProgressiveSchedule = ALWAYS_HARD) -> None:
         super().__init__()
         self.config = config
         if isinstance(config.encoder, GeometricEncoderConfig):
             self.encoder = GeometricEncoder(config.encoder)
         else:
             self.encoder = NeighborhoodEncoder(config.encoder)
-        book = LinearCodebook if config.codebook.kind == "linear" else Codebook
-        self.quantizer = ProgressiveQuantizer(
-            book(config.codebook.size, config.encoder.latent_dim),
-            schedule,
+        self.quantizer = build_method(
+            _METHOD_NAMES.get(config.codebook.kind, config.codebook.kind),
+            size=config.codebook.size,
+            dim=config.encoder.latent_dim,
+            schedule=schedule,
             commitment_weight=config.codebook.commitment_weight,
         )
         if isinstance(config.decoder, GrowthDecoderConfig):
@@ -123,9 +118,10 @@ class StructureAutoencoder(nn.Module):
         Returns
         -------
         Tensor, shape=(code, latent_dim), dtype=float32
-            Effective codes, detached.
+            What `decode` looks up for each index, detached.
         """
-        return self.quantizer.codebook.codes().detach()
+        every = torch.arange(self.codebook_size, device=self.quantizer.codebook.initialized.device)
+        return self.quantizer.decode(every).detach()
 
     def forward(
         self,
@@ -136,6 +132,7 @@ class StructureAutoencoder(nn.Module):
         *,
         step: int | None = None,
         freeze_encoder: bool = False,
+        latent_noise: Tensor | None = None,
     ) -> AutoencoderOutput:
         """
         Encode, quantize and decode a batch.
@@ -154,6 +151,9 @@ class StructureAutoencoder(nn.Module):
             Training step, for the curriculum.
         freeze_encoder : bool
             Leave encoder and codebook out of the gradient.
+        latent_noise : Tensor, shape=(batch, residue, latent_dim), dtype=float32, optional
+            Added to what the decoder gets, in proportion to the share of the continuous
+            latents (alpha): nothing is added once quantization is hard.
 
         Returns
         -------
@@ -163,7 +163,10 @@ class StructureAutoencoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not freeze_encoder):
             latents = self.encoder(coords, resolved, residue_numbers, present)
             quantized = self.quantizer(latents, step=step, mask=resolved & present)
-        decoded = self.decoder(quantized.latents, resolved, residue_numbers, present)
+        given = quantized.latents
+        if latent_noise is not None:
+            given = given + quantized.alpha * latent_noise
+        decoded = self.decoder(given, resolved, residue_numbers, present)
         return AutoencoderOutput(latents, quantized, decoded)
 
     def embed(

@@ -21,15 +21,20 @@ class CodebookConfig:
 
     Parameters
     ----------
-    kind : {"free", "linear"}
-        A trainable table (VanillaVQ), or a linear map of a frozen one (AminoAseed).
+    kind : str
+        "free" is a trainable table (VanillaVQ) and "linear" a linear map of a frozen one
+        (AminoAseed), both with straight-through gradients; the others are methods of
+        `provq_protein.quantize.METHODS`. Residual codes are none of them: a token file holds one
+        id per residue.
     size : int
         Number of codes.
     commitment_weight : float
         Weight of the commitment loss (beta of the paper).
     """
 
-    kind: Literal["free", "linear"]
+    kind: Literal[
+        "free", "linear", "vanilla_l2", "ema", "simvq", "rotation", "diveq", "grit", "fsq"
+    ]
     size: int
     commitment_weight: float
 

@@ -10,6 +10,8 @@ _TILE_ELEMENTS = 1 << 18
 # K-means++ draws from this many points per centroid; Lloyd iterations use all of them.
 _SEEDING_POINTS_PER_CENTROID = 8
 _SEEDING_POINTS_AT_LEAST = 4096
+# From here on, on a CPU, Lloyd iterations compare a point only with centroids that can be nearest.
+_MANY_CENTROIDS = 2048
 # Lloyd stops when an iteration improves the inertia by less than this part.
 _LEAST_IMPROVEMENT = 5e-4
 # Standard deviation of the noise on surplus centroids, over spread / sqrt(dim).
@@ -53,7 +55,8 @@ def kmeans(
 
     Notes
     -----
-    Greedy k-means++ on a random subset of the points, then Lloyd iterations on all of them.
+    Greedy k-means++ on a random subset of the points, then Lloyd iterations on all of them, which
+    with many centroids on a CPU leave out comparisons that the triangle inequality [2]_ decides.
     A centroid that loses all its points moves to the point that is worst represented. Where the
     sample has fewer than `k` distinct points, the surplus centroids are copies of others with
     normal noise of standard deviation ``0.01 / sqrt(dim)`` times the spread of the sample.
@@ -64,6 +67,7 @@ def kmeans(
     References
     ----------
     .. [1] Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+    .. [2] Elkan, "Using the triangle inequality to accelerate k-means", ICML 2003.
 
     Examples
     --------
@@ -76,12 +80,15 @@ def kmeans(
     _check(sample, k, iterations=iterations, restarts=restarts)
     # Far from the origin float32 distances cancel; around the mean they do not.
     center = sample.double().mean(dim=0)
-    points = (sample.double() - center).float()
+    points = sample.double() - center
+    # Squares must stay within float32; a power of two changes no digit.
+    scale = 2.0 ** math.frexp(float(points.abs().max()))[1]
+    points = (points / scale).float()
     with torch.autocast(points.device.type, enabled=False):
         runs = [_cluster(points, k, generator, iterations) for _ in range(restarts)]
         _, centroids = min(runs, key=lambda run: run[0])
         centroids = _separated(centroids, points, generator)
-    return (centroids.double() + center).float()
+    return (scale * centroids.double() + center).float()
 
 
 def _cluster(
@@ -93,7 +100,7 @@ def _cluster(
     inertia = float(distances.sum(dtype=torch.float64))
     for _ in range(iterations):
         moved = _means(points, nearest, distances, centroids)
-        nearest, distances = _assign(points, moved)
+        nearest, distances = _assign(points, moved, nearest)
         previous, inertia = inertia, float(distances.sum(dtype=torch.float64))
         centroids = moved
         if previous - inertia <= _LEAST_IMPROVEMENT * previous:
@@ -146,16 +153,56 @@ def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return index.clamp_(max=weights.shape[0] - 1)
 
 
-def _assign(points: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
+def _assign(
+    points: Tensor, centroids: Tensor, previous: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the nearest centroid of each point and the squared distance to it."""
+    many = centroids.shape[0] >= _MANY_CENTROIDS and points.device.type == "cpu"
+    if previous is not None and many:
+        nearest = _nearest_around(points, centroids, previous)
+    else:
+        nearest = _nearest(points, centroids)
+    # The distance itself, without the cancellation of its expanded form.
+    distances = (points - centroids[nearest]).square().sum(dim=1)
+    return nearest, distances
+
+
+def _nearest(points: Tensor, centroids: Tensor) -> Tensor:
+    """Compare every point with every centroid."""
     half_squares = 0.5 * centroids.square().sum(dim=1)
     transposed = centroids.T.contiguous()
     tiles = points.split(max(1, _TILE_ELEMENTS // centroids.shape[0]))
     found = [torch.addmm(half_squares, tile, transposed, alpha=-1.0).min(dim=1) for tile in tiles]
-    nearest = torch.cat([tile.indices for tile in found])
-    # The distance itself, without the cancellation of its expanded form.
-    distances = (points - centroids[nearest]).square().sum(dim=1)
-    return nearest, distances
+    return torch.cat([tile.indices for tile in found])
+
+
+def _nearest_around(points: Tensor, centroids: Tensor, previous: Tensor) -> Tensor:
+    """
+    Compare every point with the centroids around its previous one.
+
+    By the triangle inequality a centroid is nearer than the previous one of a point only if the
+    two centroids are within twice the distance from the point to its previous one. In few
+    dimensions that leaves few of many centroids.
+    """
+    reach = (points - centroids[previous]).square().sum(dim=1)
+    farthest = reach.new_zeros(centroids.shape[0]).scatter_reduce(0, previous, reach, "amax")
+    squares = centroids.square().sum(dim=1)
+    # Rounding of the expanded distances below must not exclude a centroid.
+    slack = (centroids.shape[1] + 16) * torch.finfo(squares.dtype).eps * float(squares.max())
+    limits = 4.0 * (1.0 + 1e-4) * farthest + 4.0 * slack
+    order = torch.argsort(previous, stable=True)
+    members = order.split(torch.bincount(previous, minlength=centroids.shape[0]).tolist())
+    nearest = torch.empty_like(previous)
+    step = max(1, _TILE_ELEMENTS // centroids.shape[0])
+    for start in range(0, centroids.shape[0], step):
+        rows = slice(start, start + step)
+        gaps = torch.addmm(squares, centroids[rows], centroids.T, alpha=-2.0)
+        row, column = (gaps + squares[rows, None] <= limits[rows, None]).nonzero(as_tuple=True)
+        around = column.split(torch.bincount(row, minlength=gaps.shape[0]).tolist())
+        for own, near in zip(members[rows], around, strict=True):
+            if own.numel():
+                nearest[own] = near[_nearest(points[own], centroids[near])]
+    return nearest
 
 
 def _means(points: Tensor, nearest: Tensor, distances: Tensor, centroids: Tensor) -> Tensor:

@@ -36,6 +36,9 @@ class LinearCodebook(AbstractCodebook):
         ``"solve"`` where that is possible and ``"identity"`` elsewhere. ``"literal"`` replaces
         the table but leaves the map random, so that the codes are *not* the centroids: what
         the reference implementation of ProVQ does, for comparisons.
+    basis_std : float
+        Standard deviation of the random table, above 0: 1 for AminoAseed, ``dim**-0.5`` for
+        SimVQ.
 
     Raises
     ------
@@ -67,12 +70,21 @@ class LinearCodebook(AbstractCodebook):
     basis: Tensor
 
     def __init__(
-        self, size: int, dim: int, *, bias: bool = True, seeding: Seeding = "auto"
+        self,
+        size: int,
+        dim: int,
+        *,
+        bias: bool = True,
+        seeding: Seeding = "auto",
+        basis_std: float = 1.0,
     ) -> None:
         super().__init__(size, dim)
         if seeding not in get_args(Seeding):
             known = ", ".join(repr(name) for name in get_args(Seeding))
             msg = f"codebook: seeding must be one of {known}; got {seeding!r}"
+            raise ConfigError(msg)
+        if not 0.0 < basis_std < float("inf"):
+            msg = f"codebook: basis_std must be above 0 and finite, got {basis_std}"
             raise ConfigError(msg)
         if seeding == "solve" and size > dim:
             msg = (
@@ -83,7 +95,7 @@ class LinearCodebook(AbstractCodebook):
         if seeding == "auto":
             seeding = "solve" if size <= dim else "identity"
         self.seeding = seeding
-        self.register_buffer("basis", torch.empty(size, dim).normal_())
+        self.register_buffer("basis", torch.empty(size, dim).normal_(std=basis_std))
         self.linear = nn.Linear(dim, dim, bias=bias)
 
     def codes(self) -> Tensor:
@@ -97,6 +109,17 @@ class LinearCodebook(AbstractCodebook):
         """
         with torch.autocast(self.basis.device.type, enabled=False):
             return self.linear(self.basis)
+
+    def raw_codes(self) -> Tensor:
+        """
+        Return the table under the map.
+
+        Returns
+        -------
+        Tensor, shape=(code, dim), dtype=float32
+            The buffer itself, not a copy.
+        """
+        return self.basis
 
     def _place(self, centroids: Tensor) -> None:
         if self.seeding == "solve":

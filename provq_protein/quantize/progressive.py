@@ -1,50 +1,22 @@
 """What does the decoder get, and what does quantization cost, at a given training step?"""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from provq_protein.errors import ConfigError
 from provq_protein.quantize.codebook import AbstractCodebook
-from provq_protein.quantize.kmeans import kmeans
+from provq_protein.quantize.distributed import (
+    copy_from_first,
+    copy_generator_from_first,
+    gathered,
+    on_first,
+)
+from provq_protein.quantize.estimators import GradientEstimator, StraightThrough
+from provq_protein.quantize.losses import mean_over_levels, one_over_valid
+from provq_protein.quantize.quantized import NO_CODE, Quantized
 from provq_protein.quantize.schedule import ProgressiveSchedule
-from provq_protein.quantize.straight_through import straight_through
 
-# The index of a latent that was not quantized: never a code.
-NO_CODE = -1
-
-
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """
-    What `ProgressiveQuantizer` returns.
-
-    Attributes
-    ----------
-    latents : Tensor, shape=(..., dim), dtype=float32
-        What the decoder gets: the soft latents of Eq. 2.
-    indices : Tensor, shape=(...), dtype=int64
-        The nearest code of each latent; -1 everywhere during the warm-up.
-    codes : Tensor, shape=(..., dim), dtype=float32
-        These codes, with gradient to the codebook; during the warm-up the latents, detached.
-    codebook_loss : Tensor, shape=(), dtype=float32
-        Mean squared distance, with gradient to the codes only.
-    commitment_loss : Tensor, shape=(), dtype=float32
-        The same value, with gradient to the latents only.
-    alpha : float
-        Share of the continuous latents, in [0, 1].
-    omega : float
-        Weight of the two losses, in [0, 1].
-    """
-
-    latents: Tensor
-    indices: Tensor
-    codes: Tensor
-    codebook_loss: Tensor
-    commitment_loss: Tensor
-    alpha: float
-    omega: float
+STRAIGHT_THROUGH = StraightThrough()
 
 
 class ProgressiveQuantizer(nn.Module):
@@ -54,16 +26,25 @@ class ProgressiveQuantizer(nn.Module):
     Parameters
     ----------
     codebook : AbstractCodebook
-        Holds the codes; all parameters of this module are its.
+        Holds the codes.
     schedule : ProgressiveSchedule
         The curriculum.
+    estimator : GradientEstimator
+        How a gradient passes the jump from a latent to its code.
+    latent_dim : int, optional
+        Dimension of the latents that come in and go out. Where it differs from that of the codes,
+        linear maps lead to the codes and back (`down` and `up`).
+    codebook_weight : float, optional
+        Weight of the codebook loss, 0 or more; by default 1 if a gradient moves the codes and 0
+        elsewhere.
     commitment_weight : float
         Weight of the commitment loss relative to the codebook loss (beta), 0 or more.
 
     Raises
     ------
     ConfigError
-        If `commitment_weight` is negative or not finite.
+        If a weight is negative or not finite, if nothing would ever move codes that learn by
+        gradient, or if a gradient would be sent to codes that have none.
 
     Notes
     -----
@@ -77,15 +58,19 @@ class ProgressiveQuantizer(nn.Module):
 
         L &= L_{recon}(x, D(\\tilde z)) + \\omega (L_{VQ} + \\beta L_{commit})
 
-    Here :math:`\\tilde z = z + (1 - \\alpha)\\, \\mathrm{sg}[e_k - z]`, which is the same: for
-    every alpha the Jacobian with respect to z is the identity, only the forward value changes,
-    and the reconstruction loss never trains a code.
+    That is :math:`\\tilde z = z + (1 - \\alpha)\\, \\mathrm{sg}[e_k - z]`: for every alpha the
+    Jacobian with respect to z is the identity, only the forward value changes, and the
+    reconstruction loss never trains a code. With another estimator than the straight-through one,
+    of Jacobian J, it is :math:`\\alpha I + (1 - \\alpha) J`.
 
     The paper writes :math:`z_q` in its :math:`L_{VQ} = \\lVert \\mathrm{sg}[z] - z_q \\rVert^2`
     too. Taken literally that has no gradient for the codes, and its gradient for z drives latents
     away from their codes. The losses here use the code :math:`e_k` itself. A squared distance is
     a mean over dimensions, then over valid latents. The paper states no beta; 0.25 is the value
     of the original VQ-VAE.
+
+    Valid latents are counted over all processes of a training, so that gradients averaged by
+    DistributedDataParallel are those of one process with the whole batch.
 
     In eval mode, and where no step is given, quantization is hard.
 
@@ -114,15 +99,24 @@ class ProgressiveQuantizer(nn.Module):
         codebook: AbstractCodebook,
         schedule: ProgressiveSchedule,
         *,
+        estimator: GradientEstimator = STRAIGHT_THROUGH,
+        latent_dim: int | None = None,
+        codebook_weight: float | None = None,
         commitment_weight: float = 0.25,
     ) -> None:
         super().__init__()
-        if not 0.0 <= commitment_weight < float("inf"):
-            msg = f"quantizer: commitment_weight must be 0 or more, got {commitment_weight}"
-            raise ConfigError(msg)
+        by_gradient = codebook.learning == "gradient"
         self.codebook = codebook
         self.schedule = schedule
+        self.estimator = estimator
+        self.codebook_weight = float(by_gradient) if codebook_weight is None else codebook_weight
         self.commitment_weight = commitment_weight
+        _check_weights(self)
+        self.latent_dim = codebook.dim if latent_dim is None else latent_dim
+        # No parameters where there is nothing to map.
+        mapped = self.latent_dim != codebook.dim
+        self.down = nn.Linear(self.latent_dim, codebook.dim) if mapped else None
+        self.up = nn.Linear(codebook.dim, self.latent_dim) if mapped else None
 
     def forward(
         self, latents: Tensor, *, step: int | None = None, mask: Tensor | None = None
@@ -132,7 +126,7 @@ class ProgressiveQuantizer(nn.Module):
 
         Parameters
         ----------
-        latents : Tensor, shape=(..., dim), dtype=float
+        latents : Tensor, shape=(..., latent_dim), dtype=float
             Encoder output. Low-precision latents are quantized in float32.
         step : int, optional
             Optimizer steps done so far. Without it, or in eval mode, quantization is hard.
@@ -151,20 +145,27 @@ class ProgressiveQuantizer(nn.Module):
         ValueError
             If a valid latent is not finite, or a shape does not fit.
         """
-        latents = self._checked(latents, mask)
+        projected = self._project(self._checked(latents, mask))
         alpha, omega = 0.0, 1.0
         if self.training and step is not None:
             alpha, omega = self.schedule.alpha(step), self.schedule.omega(step)
             if self.schedule.stage(step) == "warmup":
-                return _continuous(latents, omega=omega)
-        indices = self.codebook.nearest(latents.detach())
+                return self._continuous(projected, omega=omega)
+        indices = self.codebook.nearest(projected.detach())
         codes = self.codebook.lookup(indices)
+        # Outside training the value alone counts, and it must be the code to the last bit.
+        estimator = self.estimator if self.training else STRAIGHT_THROUGH
+        pairs = self.codebook.pairs(projected, indices, codes)
+        scale = one_over_valid(projected, mask, together=self.training)
         return Quantized(
-            latents=_soften(latents, codes, alpha),
+            latents=self._leave(_soften(projected, estimator(projected, codes), alpha)),
             indices=indices,
+            projected=projected.detach(),
             codes=codes,
-            codebook_loss=_mean_squared_distance(codes, latents.detach(), mask),
-            commitment_loss=_mean_squared_distance(latents, codes.detach(), mask),
+            codebook_loss=mean_over_levels([(code, z.detach()) for z, code in pairs], mask, scale),
+            commitment_loss=mean_over_levels(
+                [(z, code.detach()) for z, code in pairs], mask, scale
+            ),
             alpha=alpha,
             omega=omega,
         )
@@ -181,10 +182,48 @@ class ProgressiveQuantizer(nn.Module):
         Returns
         -------
         Tensor, shape=(), dtype=float32
-            ``omega * (codebook_loss + commitment_weight * commitment_loss)``.
+            ``omega * (codebook_weight * codebook_loss + commitment_weight * commitment_loss)``.
         """
-        distances = quantized.codebook_loss + self.commitment_weight * quantized.commitment_loss
-        return quantized.omega * distances
+        return quantized.omega * (
+            self.codebook_weight * quantized.codebook_loss
+            + self.commitment_weight * quantized.commitment_loss
+        )
+
+    def update(
+        self,
+        quantized: Quantized,
+        *,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """
+        Let the codebook learn what it does not learn by gradient; once per step, after it.
+
+        Parameters
+        ----------
+        quantized : Quantized
+            From `forward` in training.
+        mask : Tensor, shape=(...), dtype=bool, optional
+            As `forward` got it.
+        generator : torch.Generator, optional
+            Decides where idle codes move to; the same state in every process. A book that revives
+            idle codes needs it.
+
+        Returns
+        -------
+        Tensor, shape=(*index_shape, code), dtype=bool
+            True where a code was moved by hand: its optimizer moments mean nothing any more.
+        """
+        dim, width = self.codebook.dim, len(self.codebook.index_shape)
+        latents = quantized.projected.reshape(-1, dim)
+        indices = quantized.indices.flatten(0, quantized.indices.ndim - 1 - width)
+        if mask is not None:
+            latents, indices = latents[mask.flatten()], indices[mask.flatten()]
+        if bool((indices == NO_CODE).any()):
+            shape = (*self.codebook.index_shape, self.codebook.size)
+            return torch.zeros(shape, dtype=torch.bool, device=latents.device)
+        with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
+            return self.codebook.update(latents, indices, generator=generator)
 
     def encode(self, latents: Tensor) -> Tensor:
         """
@@ -192,15 +231,20 @@ class ProgressiveQuantizer(nn.Module):
 
         Parameters
         ----------
-        latents : Tensor, shape=(..., dim), dtype=float
+        latents : Tensor, shape=(..., latent_dim), dtype=float
             Latents, finite.
 
         Returns
         -------
-        Tensor, shape=(...), dtype=int64
+        Tensor, shape=(..., *index_shape), dtype=int64
             Indices; ties go to the lowest.
+
+        Raises
+        ------
+        ValueError
+            If a latent is not finite, or the dimension does not fit.
         """
-        return self.codebook.nearest(latents)
+        return self.codebook.nearest(self._project(self._checked(latents, None)))
 
     def decode(self, indices: Tensor) -> Tensor:
         """
@@ -208,15 +252,20 @@ class ProgressiveQuantizer(nn.Module):
 
         Parameters
         ----------
-        indices : Tensor, shape=(...), dtype=int64
+        indices : Tensor, shape=(..., *index_shape), dtype=int64
             Indices.
 
         Returns
         -------
-        Tensor, shape=(..., dim), dtype=float32
+        Tensor, shape=(..., latent_dim), dtype=float32
             Codes, equal to what `forward` gives in eval mode.
+
+        Raises
+        ------
+        ValueError
+            If an index is no code.
         """
-        return self.codebook.lookup(indices)
+        return self._leave(self.codebook.lookup(indices))
 
     def seed(self, sample: Tensor, generator: torch.Generator, *, iterations: int = 50) -> None:
         """
@@ -224,10 +273,11 @@ class ProgressiveQuantizer(nn.Module):
 
         Parameters
         ----------
-        sample : Tensor, shape=(latent, dim), dtype=float
-            Valid latents only; 50 or more per code are advisable.
+        sample : Tensor, shape=(latent, latent_dim), dtype=float
+            Valid latents only; 50 or more per code are advisable. Each process of a training
+            gives its own: rank 0 clusters all of them, and all get its codes.
         generator : torch.Generator
-            Decides the result.
+            Decides the result; afterwards in the same state in every process.
         iterations : int
             Lloyd iterations, at most.
 
@@ -236,16 +286,57 @@ class ProgressiveQuantizer(nn.Module):
         ValueError
             If the sample is empty, has another dimension, or is not finite.
         """
-        if sample.ndim != 2 or sample.shape[1] != self.codebook.dim:
-            expected, got = f"(latent, {self.codebook.dim})", tuple(sample.shape)
+        if sample.ndim != 2 or sample.shape[1] != self.latent_dim:
+            expected, got = f"(latent, {self.latent_dim})", tuple(sample.shape)
             msg = f"quantizer: seeding: expected a sample of shape {expected}, got {got}"
             raise ValueError(msg)
-        centroids = kmeans(sample, self.codebook.size, generator=generator, iterations=iterations)
-        self.codebook.seed(centroids)
+        every = gathered(sample)
+        if not every.shape[0]:
+            msg = "quantizer: seeding: the sample is empty"
+            raise ValueError(msg)
+        # Every process checks the whole sample: one that failed alone would leave the rest waiting.
+        with torch.no_grad():
+            projected = self._project(self._checked(every, None))
+        settings = {"generator": generator, "iterations": iterations}
+        on_first(lambda: self.codebook.seed_from(projected, **settings))
+        copy_from_first(self.codebook)
+        copy_generator_from_first(generator)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for ``repr``."""
+        return (
+            f"estimator={self.estimator}, codebook_weight={self.codebook_weight}, "
+            f"commitment_weight={self.commitment_weight}"
+        )
+
+    def _project(self, latents: Tensor) -> Tensor:
+        """Return latents where the codes are."""
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.codebook.project(latents if self.down is None else self.down(latents))
+
+    def _leave(self, latents: Tensor) -> Tensor:
+        """Return codes, or what is between latents and codes, where the latents came from."""
+        with torch.autocast(latents.device.type, enabled=False):
+            return latents if self.up is None else self.up(latents)
+
+    def _continuous(self, projected: Tensor, *, omega: float) -> Quantized:
+        """Return latents without quantization: the warm-up."""
+        zero = projected.new_zeros(())
+        shape = (*projected.shape[:-1], *self.codebook.index_shape)
+        return Quantized(
+            latents=self._leave(projected),
+            indices=torch.full(shape, NO_CODE, device=projected.device),
+            projected=projected.detach(),
+            codes=projected.detach(),
+            codebook_loss=zero,
+            commitment_loss=zero,
+            alpha=1.0,
+            omega=omega,
+        )
 
     def _checked(self, latents: Tensor, mask: Tensor | None) -> Tensor:
-        if latents.ndim < 1 or latents.shape[-1] != self.codebook.dim:
-            expected, got = f"(..., {self.codebook.dim})", tuple(latents.shape)
+        if latents.ndim < 1 or latents.shape[-1] != self.latent_dim:
+            expected, got = f"(..., {self.latent_dim})", tuple(latents.shape)
             msg = f"quantizer: latents: expected shape {expected}, got {got}"
             raise ValueError(msg)
         if mask is not None and (mask.shape != latents.shape[:-1] or mask.dtype != torch.bool):
@@ -265,32 +356,41 @@ class ProgressiveQuantizer(nn.Module):
         return precise if mask is None else torch.where(finite[..., None], precise, 0.0)
 
 
-def _continuous(latents: Tensor, *, omega: float) -> Quantized:
-    """Return latents as they are: the warm-up."""
-    zero = latents.new_zeros(())
-    return Quantized(
-        latents=latents,
-        indices=torch.full(latents.shape[:-1], NO_CODE, device=latents.device),
-        codes=latents.detach(),
-        codebook_loss=zero,
-        commitment_loss=zero,
-        alpha=1.0,
-        omega=omega,
-    )
+def _check_weights(quantizer: ProgressiveQuantizer) -> None:
+    """Refuse a quantizer whose parts cannot learn together."""
+    for name in ("codebook_weight", "commitment_weight"):
+        value = getattr(quantizer, name)
+        # Written so that NaN is refused as well.
+        if not 0.0 <= value < float("inf"):
+            msg = f"quantizer: {name} must be 0 or more, got {value}"
+            raise ConfigError(msg)
+    book, estimator = type(quantizer.codebook).__name__, type(quantizer.estimator).__name__
+    learning = quantizer.codebook.learning
+    to_codes = quantizer.estimator.trains_codes
+    if learning != "gradient" and to_codes:
+        msg = (
+            f"quantizer: {estimator} sends gradients to the codes, but those of {book} learn by "
+            f"{learning}; use another estimator, or a codebook of parameters"
+        )
+        raise ConfigError(msg)
+    if learning != "gradient" and quantizer.codebook_weight > 0.0:
+        msg = (
+            f"quantizer: codebook_weight is {quantizer.codebook_weight}, but the codes of {book} "
+            f"learn by {learning}: no loss reaches them; leave it at 0"
+        )
+        raise ConfigError(msg)
+    if learning == "gradient" and quantizer.codebook_weight == 0.0 and not to_codes:
+        msg = (
+            f"quantizer: nothing moves the codes of {book}: codebook_weight is 0 and {estimator} "
+            "sends them no gradient"
+        )
+        raise ConfigError(msg)
 
 
-def _soften(latents: Tensor, codes: Tensor, alpha: float) -> Tensor:
+def _soften(latents: Tensor, quantized: Tensor, alpha: float) -> Tensor:
     """Return the soft latents of Eq. 2, exact at both ends."""
     if alpha == 1.0:
         return latents
     if alpha == 0.0:
-        return straight_through(latents, codes)
-    return latents + (1.0 - alpha) * (codes - latents).detach()
-
-
-def _mean_squared_distance(values: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the mean over valid entries of the mean over dimensions of squared differences."""
-    squared = (values - targets).square().mean(dim=-1)
-    if mask is None:
-        return squared.sum() / max(1, squared.numel())
-    return torch.where(mask, squared, 0.0).sum() / mask.sum().clamp(min=1)
+        return quantized
+    return latents + (1.0 - alpha) * (quantized - latents)

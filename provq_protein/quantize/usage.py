@@ -1,12 +1,12 @@
-"""How many of the codes are used, how evenly, and how far apart are they?"""
+"""How many of the codes are used, and how evenly?"""
+
+import math
 
 import torch
 from torch import Tensor
 
-from provq_protein.quantize.progressive import NO_CODE
-
-# Differences held at once when codes are compared pairwise: 32 MiB in float64.
-_TILE_ELEMENTS = 1 << 22
+from provq_protein.quantize.distributed import summed
+from provq_protein.quantize.quantized import NO_CODE
 
 
 def code_counts(indices: Tensor, size: int, *, mask: Tensor | None = None) -> Tensor:
@@ -74,6 +74,31 @@ def utilization(counts: Tensor) -> float:
     return float((counts > 0).double().mean())
 
 
+def entropy(counts: Tensor) -> float:
+    """
+    Return the entropy of the code frequencies, in nats.
+
+    Parameters
+    ----------
+    counts : Tensor, shape=(code,), dtype=int64
+        From `code_counts`.
+
+    Returns
+    -------
+    float
+        From 0 to the natural logarithm of the number of codes; 0 if nothing was counted.
+
+    Examples
+    --------
+    >>> round(entropy(torch.tensor([5, 0, 5, 0])), 6)
+    0.693147
+    """
+    frequency = counts.double() / max(1, int(counts.sum()))
+    # xlogy is 0 where a code does not occur; the unused share adds nothing. Nor does a frequency
+    # of 1, whose zero must not get a sign.
+    return abs(float(torch.special.xlogy(frequency, frequency).sum()))
+
+
 def perplexity(counts: Tensor) -> float:
     """
     Return the exponential of the entropy of the code frequencies.
@@ -94,12 +119,7 @@ def perplexity(counts: Tensor) -> float:
     >>> round(perplexity(torch.tensor([5, 0, 5, 0])), 6)
     2.0
     """
-    total = int(counts.sum())
-    if not total:
-        return 0.0
-    frequency = counts.double() / total
-    # xlogy is 0 where a code does not occur; the unused share adds nothing.
-    return float(torch.exp(-torch.special.xlogy(frequency, frequency).sum()))
+    return math.exp(entropy(counts)) if int(counts.sum()) else 0.0
 
 
 def normalized_perplexity(counts: Tensor) -> float:
@@ -124,47 +144,9 @@ def normalized_perplexity(counts: Tensor) -> float:
     return perplexity(counts) / counts.shape[0]
 
 
-@torch.no_grad()
-def mean_code_distance(codes: Tensor) -> float:
-    """
-    Return the mean Euclidean distance between two different codes.
-
-    Parameters
-    ----------
-    codes : Tensor, shape=(code, dim), dtype=float
-        Effective codes, at least two.
-
-    Returns
-    -------
-    float
-        Mean over all pairs, in the units of the codes. A code and itself are no pair, so the
-        value is larger by ``code / (code - 1)`` than a mean over the whole distance matrix.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two codes.
-
-    Examples
-    --------
-    >>> mean_code_distance(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    5.0
-    """
-    if codes.ndim != 2 or codes.shape[0] < 2:
-        msg = f"codes: expected shape (code, dim) with two codes or more, got {tuple(codes.shape)}"
-        raise ValueError(msg)
-    values = codes.double()
-    rows = max(1, _TILE_ELEMENTS // values.shape[0])
-    # Not by a matrix product: it would lose the distances of close codes to cancellation.
-    mode = "donot_use_mm_for_euclid_dist"
-    sums = [torch.cdist(tile, values, compute_mode=mode).sum() for tile in values.split(rows)]
-    count = values.shape[0]
-    return float(torch.stack(sums).sum()) / (count * (count - 1))
-
-
 class CodeUsage:
     """
-    Code counts that grow batch by batch.
+    Code counts that grow batch by batch: usage pooled over a corpus.
 
     Parameters
     ----------
@@ -175,6 +157,14 @@ class CodeUsage:
     ------
     ValueError
         If `size` is below 1.
+
+    Notes
+    -----
+    The numbers are those of all indices together. A mean over batches, which papers often print,
+    is a different number; see `BatchUsage`.
+
+    One object counts one level. A book whose index has a level axis needs one object per level,
+    with ``usage.add(indices[..., level], mask=mask)``.
 
     Examples
     --------
@@ -238,6 +228,21 @@ class CodeUsage:
         both._counts = self._counts + other.counts
         return both
 
+    def reduced(self) -> "CodeUsage":
+        """
+        Return the usage over all processes of a training, exactly.
+
+        To be called by every process of ``torch.distributed``, with the same number of codes.
+
+        Returns
+        -------
+        CodeUsage
+            A new object, the same in every process; a copy where there is one process.
+        """
+        pooled = CodeUsage(self._counts.shape[0])
+        pooled._counts = summed(self._counts)
+        return pooled
+
     @property
     def counts(self) -> Tensor:
         """
@@ -259,6 +264,11 @@ class CodeUsage:
     def utilization(self) -> float:
         """Share of codes counted at least once; see `utilization`."""
         return utilization(self._counts)
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of the code frequencies, in nats; see `entropy`."""
+        return entropy(self._counts)
 
     @property
     def perplexity(self) -> float:

@@ -27,12 +27,20 @@ class DataConfig:
         The same in the settling phase.
     noise : float
         Standard deviation of the noise on coordinates, in Angstrom.
+    latent_noise : float
+        Standard deviation of the noise on what the decoder gets before quantization is hard.
+        Latents have mean square 1; it keeps the warm-up from hiding detail in differences
+        that no code can tell apart.
+    latent_noise_ramp : int
+        Steps over which this noise grows from 0.
     """
 
     residues_per_step: int
     crop: int
     settle_crop: int
     noise: float
+    latent_noise: float
+    latent_noise_ramp: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """Which parameters move, how fast, and how is that state kept?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -129,3 +129,28 @@ def restore_optimizer(
     for name, value in tensors.items():
         parameter, _, key = name.rpartition("/")
         optimizer.state[parameters[parameter]][key] = value.clone()
+
+
+def reset_moments(
+    optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], moved: Tensor
+) -> None:
+    """
+    Forget the moments of codes that were moved by hand.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Its state is changed in place.
+    parameters : iterable of Parameter
+        Tables of codes, among others; only those with one row per code are touched.
+    moved : Tensor, shape=(code,), dtype=bool
+        True where a code was moved.
+    """
+    if not bool(moved.any()):
+        return
+    for parameter in parameters:
+        if parameter.shape[:1] != moved.shape:
+            continue
+        for value in optimizer.state.get(parameter, {}).values():
+            if torch.is_tensor(value) and value.shape == parameter.shape:
+                value[moved] = 0.0

@@ -27,6 +27,7 @@ from provq_protein.training.optimizer import (
     learning_rate,
     make_optimizer,
     optimizer_tensors,
+    reset_moments,
     restore_optimizer,
     set_learning_rate,
 )
@@ -185,7 +186,12 @@ class Trainer:
         rate = learning_rate(self.step, config.steps, config.optimizer)
         set_learning_rate(self.optimizer, rate)
         batch = (self.settle_plan if self.settling else self.plan).batch(self.step)
-        output = self.model(*_inputs(batch), step=self.step, freeze_encoder=self.settling)
+        output = self.model(
+            *_inputs(batch),
+            step=self.step,
+            freeze_encoder=self.settling,
+            latent_noise=self._latent_noise(batch),
+        )
         if not isinstance(output.decoded, GrowthDecoderOutput):
             msg = "this trainer has losses for the growth decoder only"
             raise ConfigError(msg)
@@ -198,6 +204,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self._moving(), config.optimizer.clip)
         self._check_finite(total, norm)
         self.optimizer.step()
+        if not self.settling:
+            self._update_codebook(output.quantized, batch)
         stage = "settle" if self.settling else config.schedule.stage(self.step)
         return {
             "step": self.step,
@@ -218,6 +226,23 @@ class Trainer:
             "batch_utilization": self._utilization(stage, output.quantized, batch),
             "residues": batch.num_residues,
         }
+
+    def _update_codebook(self, quantized: Quantized, batch: Batch) -> None:
+        """Let codes learn what they do not learn by gradient."""
+        generator = torch.Generator().manual_seed((self.config.seed << 32) + self.step)
+        quantizer = self.model.quantizer
+        revived = quantizer.update(quantized, mask=batch.resolved, generator=generator)
+        reset_moments(self.optimizer, quantizer.codebook.parameters(), revived)
+
+    def _latent_noise(self, batch: Batch) -> Tensor | None:
+        """Noise on what the decoder gets, a function of seed and step; None where it is off."""
+        data = self.config.data
+        if data.latent_noise == 0.0:
+            return None
+        grown = min(1.0, self.step / max(1, data.latent_noise_ramp))
+        generator = torch.Generator().manual_seed((self.config.seed << 32) + self.step)
+        shape = (*batch.resolved.shape, self.config.model.encoder.latent_dim)
+        return grown * data.latent_noise * torch.randn(shape, generator=generator)
 
     def _utilization(self, stage: str, quantized: Quantized, batch: Batch) -> float | None:
         """Share of codes in use in a batch; None in the warm-up, which looks at no code."""

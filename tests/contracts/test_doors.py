@@ -14,7 +14,7 @@ import pytest
 # Library -> where it may be imported. Other third-party packages may not be imported at all.
 DOORS: dict[str, tuple[str, ...]] = {
     "torch": (
-        "benchmarks/reconstruction/",
+        "benchmarks/",
         "provq_protein/cli/",
         "provq_protein/evaluation/",
         "provq_protein/geometry/",
@@ -38,10 +38,19 @@ DOORS: dict[str, tuple[str, ...]] = {
     "biotite": ("provq_protein/structure/",),
     "h5py": ("provq_protein/tokens/hdf5.py", "provq_protein/training/store.py"),
     "safetensors": ("provq_protein/runs/checkpoint.py",),
-    "rich": ("provq_protein/cli/",),
-    "matplotlib": ("benchmarks/reconstruction/",),
+    "rich": ("benchmarks/", "provq_protein/cli/"),
+    "matplotlib": ("benchmarks/",),
 }
-OURS = {"provq_protein", "provq_vision", "structtokenbench", "reconstruction", "benchmarks"}
+OURS = {
+    "provq_protein",
+    "provq_vision",
+    "structtokenbench",
+    "benchmarks",
+    # Folders of `benchmarks` whose scripts put it on the path.
+    "quantizers",
+    "reconstruction",
+    "topodisc",
+}
 SHIPPED = ("provq_protein", "provq_vision", "benchmarks")
 
 

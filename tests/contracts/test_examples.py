@@ -75,6 +75,10 @@ def test_the_formats_page_runs_as_shown(repo_root: Path, workplace: Path) -> Non
     assert run_document(repo_root / "docs" / "formats.md", workplace) >= 2
 
 
+def test_the_quantizer_page_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    assert run_document(repo_root / "docs" / "quantizers.md", workplace) >= 1
+
+
 def test_set_up_lines_are_left_out_and_everything_else_is_not() -> None:
     block = "make demo  # x\n# note\npip install .\n\nprovq-protein encode a \\\n  b\nls\n"
     assert commands(block) == ["provq-protein encode a    b", "ls"]
@@ -89,7 +93,8 @@ def test_a_failing_command_in_a_document_is_noticed(tmp_path: Path) -> None:
 
 def test_an_unclosed_or_unnamed_fence_does_not_hide_a_command(repo_root: Path) -> None:
     # Only `bash` and `python` blocks run, so a block in another dialect would never be checked.
-    for path in (repo_root / "README.md", repo_root / "docs" / "formats.md"):
+    for name in ("README.md", "docs/formats.md", "docs/quantizers.md"):
+        path = repo_root / name
         fences = re.findall(r"^```(\w*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(fences[::2]) <= {"bash", "python", "text", "json"}, path
         assert set(fences[1::2]) == {""}, path

@@ -1,9 +1,14 @@
 """Are k-means centroids as good as scikit-learn's, and sound on difficult samples?"""
 
+import importlib
+
 import pytest
 import torch
 
 from provq_protein.quantize import kmeans
+
+# The package names the function like the module.
+module = importlib.import_module("provq_protein.quantize.kmeans")
 
 
 def rng(seed=0):
@@ -168,3 +173,72 @@ def test_sample_is_left_as_it_was():
     before = sample.clone()
     kmeans(sample, 10, generator=rng())
     assert torch.equal(sample, before)
+
+
+def skewed():
+    return torch.cat([torch.zeros(3000, 3), normal(500, 3) + 4])
+
+
+@pytest.mark.parametrize(
+    ("make_sample", "k"),
+    [(clustered, 60), (like_latents, 300), (skewed, 80), (lambda: normal(30, 4), 50)],
+)
+@pytest.mark.parametrize("tile", [1 << 18, 500])
+def test_comparisons_that_are_left_out_change_nothing(monkeypatch, make_sample, k, tile):
+    sample = make_sample()
+    everything = kmeans(sample, k, generator=rng())
+    monkeypatch.setattr(module, "_MANY_CENTROIDS", 1)
+    monkeypatch.setattr(module, "_TILE_ELEMENTS", tile)
+    torch.testing.assert_close(kmeans(sample, k, generator=rng()), everything)
+
+
+def test_comparisons_are_left_out_of_many_centroids(monkeypatch):
+    sample, compared = like_latents(), []
+    count = module._nearest
+    monkeypatch.setattr(module, "_MANY_CENTROIDS", 256)
+    monkeypatch.setattr(
+        module,
+        "_nearest",
+        lambda points, codes: compared.append(len(points) * len(codes)) or count(points, codes),
+    )
+    kmeans(sample, 256, generator=rng(), iterations=1)
+    first, *second = compared
+    assert first == 6000 * 256
+    assert 6000 < sum(second) < first / 2
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_scale_does_not_matter(scale):
+    sample = clustered()[:1000].double()
+    plain = kmeans(sample, 30, generator=rng())
+    # A power of two near the scale keeps all digits.
+    power = 2.0 ** torch.tensor(scale).log2().round().double()
+    scaled = kmeans((power * sample).float(), 30, generator=rng())
+    torch.testing.assert_close((scaled.double() / power).float(), plain)
+
+
+def test_far_away_in_double_precision():
+    sample = clustered()[:500].double()
+    centroids = kmeans(sample + 1e5, 30, generator=rng())
+    near = inertia(sample, kmeans(sample, 30, generator=rng()))
+    assert inertia(sample + 1e5, centroids) < 1.05 * near
+
+
+def test_low_precision_points():
+    sample = clustered().half()
+    centroids = kmeans(sample, 40, generator=rng())
+    assert centroids.dtype == torch.float32
+    assert torch.equal(centroids, kmeans(sample.float(), 40, generator=rng()))
+
+
+def test_as_many_points_as_centroids():
+    sample = normal(40, 3)
+    centroids = kmeans(sample, 40, generator=rng())
+    assert inertia(sample, centroids) < 1e-8
+    assert centroids.unique(dim=0).shape[0] == 40
+
+
+def test_one_dimension():
+    sample = torch.cat([normal(50, 1, seed=seed) + 100 * seed for seed in range(5)])
+    centroids = kmeans(sample, 5, generator=rng()).sort(dim=0).values[:, 0]
+    torch.testing.assert_close(centroids, sample.reshape(5, 50).mean(dim=1))

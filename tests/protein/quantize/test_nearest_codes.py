@@ -59,6 +59,63 @@ def test_any_magnitude(scale):
     assert torch.equal(nearest_codes(latents, codes), brute_force(latents, codes))
 
 
+def near_ties(kind):
+    """Return codes, and latents half-way between two of them or a few last places away from it."""
+    generator = torch.Generator().manual_seed(7)
+    codes = normal(300, 8)
+    if kind == "duplicates":
+        codes = codes[torch.randint(60, (300,), generator=generator)]
+    elif kind == "far from the origin":
+        codes = codes + 3e4
+    elif kind == "lattice":
+        codes = torch.randint(-2, 3, (300, 8), generator=generator).float()
+    pairs = torch.randint(300, (2, 300), generator=generator)
+    middle = 0.5 * (codes[pairs[0]] + codes[pairs[1]])
+    up, down = (torch.nextafter(middle, torch.full_like(middle, end)) for end in (1e9, -1e9))
+    return torch.cat([middle, up, down]), codes
+
+
+@pytest.mark.parametrize("elements", [20 * 32, 300 * 200, None])
+@pytest.mark.parametrize("kind", ["midpoints", "duplicates", "far from the origin", "lattice"])
+def test_near_ties_agree_with_brute_force_whatever_the_tile(kind, elements):
+    latents, codes = near_ties(kind)
+    expected = brute_force(latents, codes)
+    assert torch.equal(nearest_codes(latents, codes, tile_elements=elements), expected)
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 1000])
+def test_any_number_of_codes_in_tiles_of_one_group(size):
+    latents, codes = normal(20, 4), normal(size, 4, seed=1)
+    expected = brute_force(latents, codes)
+    assert torch.equal(nearest_codes(latents, codes, tile_elements=32), expected)
+
+
+def test_a_tie_across_tiles_goes_to_the_lowest_index():
+    codes = normal(64, 8)
+    table = torch.cat([codes.flip(0), codes])
+    latents = normal(30, 8, seed=1)
+    found = nearest_codes(latents, table, tile_elements=32)
+    assert int(found.max()) < 64
+    assert torch.equal(found, brute_force(latents, table))
+
+
+def test_no_product_is_larger_than_a_tile(monkeypatch):
+    sizes = []
+    full = torch.mm
+
+    def counted(left, right, *, out):
+        sizes.append(out.numel())
+        return full(left, right, out=out)
+
+    monkeypatch.setattr(torch, "mm", counted)
+    latents, codes = normal(700, 4), normal(5000, 4, seed=1)
+    assert torch.equal(
+        nearest_codes(latents, codes, tile_elements=20_000), brute_force(latents, codes)
+    )
+    assert max(sizes) <= 20_000
+    assert sum(sizes) >= 700 * 5000
+
+
 def adversarial():
     codes = normal(300, 12)
     pairs = torch.randint(300, (2, 600), generator=torch.Generator().manual_seed(1))
@@ -68,8 +125,10 @@ def adversarial():
 def test_result_does_not_depend_on_tiles():
     latents, codes = adversarial()
     expected = nearest_codes(latents, codes)
-    for elements in (1, 301, 5_000, 77_777):
+    for elements in (301, 5_000, 77_777):
         assert torch.equal(nearest_codes(latents, codes, tile_elements=elements), expected)
+    # Less than one latent and one group of codes cannot be held.
+    assert torch.equal(nearest_codes(latents[:30], codes, tile_elements=1), expected[:30])
 
 
 def test_a_row_alone_gets_the_index_it_gets_in_a_batch():
@@ -92,12 +151,12 @@ def test_reduced_precision_products_change_nothing(monkeypatch):
     # Not every machine has such products, so operands are rounded here as bfloat16 units do.
     latents, codes = normal(1000, 12, seed=3), normal(300, 12)
     expected = nearest_codes(latents, codes)
-    full = torch.addmm
+    full = torch.mm
 
-    def reduced(bias, left, right, *, alpha):
-        return full(bias, left.bfloat16().float(), right.bfloat16().float(), alpha=alpha)
+    def reduced(left, right, *, out):
+        return full(left.bfloat16().float(), right.bfloat16().float(), out=out)
 
-    monkeypatch.setattr(torch, "addmm", reduced)
+    monkeypatch.setattr(torch, "mm", reduced)
     assert not torch.equal(nearest_codes(latents, codes), expected)
     torch.set_float32_matmul_precision("medium")
     try:
@@ -139,6 +198,21 @@ def test_values_that_are_not_finite_are_refused(value):
         nearest_codes(broken, codes)
     with pytest.raises(ValueError, match="codes"):
         nearest_codes(latents, torch.full((5, 3), value))
+
+
+def test_latents_whose_distances_overflow_are_refused():
+    latents = torch.full((2, 3), 1e200, dtype=torch.float64)
+    with pytest.raises(ValueError, match="too large"):
+        nearest_codes(latents, normal(5, 3))
+
+
+def test_arguments_are_left_as_they_were():
+    # The search works in float64, where a conversion may return the argument itself.
+    latents, codes = normal(20, 3).double(), normal(5, 3).double()
+    before = latents.clone(), codes.clone()
+    nearest_codes(latents, codes)
+    assert torch.equal(latents, before[0])
+    assert torch.equal(codes, before[1])
 
 
 def test_wrong_dimension_names_both_shapes():

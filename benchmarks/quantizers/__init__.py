@@ -1,0 +1,1 @@
+"""Which quantizer loses least, and what does looking for a code cost?"""

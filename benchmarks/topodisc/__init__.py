@@ -1,0 +1,1 @@
+"""What does progressive quantization change on a disk and a triangle (TopoDisc)?"""
