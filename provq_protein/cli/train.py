@@ -1,16 +1,23 @@
 """`provq-protein train`: run a recipe on a chain store."""
 
 import argparse
+import os
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    import torch
+    from rich.console import Console
+
+    from provq_protein.training.trainer import Trainer
 
 NAME = "train"
 HELP = "train a tokenizer from a recipe, resumably"
+_EPILOG = "several processes: torchrun --nproc-per-node N -m provq_protein train ..."
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     subparsers : argparse action
         Of the top-level parser.
     """
-    parser = subparsers.add_parser(NAME, help=HELP, description=__doc__)
+    parser = subparsers.add_parser(NAME, help=HELP, description=__doc__, epilog=_EPILOG)
     parser.add_argument("--recipe", required=True, help="a shipped recipe, or a .toml file")
     parser.add_argument("--data", required=True, type=Path, help="chain store (.h5) of `prepare`")
     parser.add_argument(
@@ -36,7 +43,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--amend", action="store_true",
         help="resume a run although its recipe was another one; the change is recorded",
     )  # fmt: skip
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="where to train (default: a GPU if there is one)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    parser.add_argument(
+        "--compile", dest="compiled", action="store_true",
+        help="compile the model first (torch.compile); results differ by rounding",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-prefetch", dest="prefetch", action="store_false",
+        help="build batches between steps instead of in the background; results are the same",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -52,43 +71,64 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; mistakes in recipe or data raise and become exit code 1 or 2.
+        0; 1 if the run diverged or another process of it failed. Mistakes in recipe or data
+        raise and become exit code 1 or 2.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from provq_protein.training.config import load_recipe
-    from provq_protein.training.store import load_store
-    from provq_protein.training.trainer import MODEL, Trainer
+    from provq_protein.training.processes import training_processes
 
     if args.threads:
         import torch
 
         torch.set_num_threads(args.threads)
-    console = Console(stderr=True)
-    config = load_recipe(args.recipe, args.assignments)
-    store = load_store(args.data)
-    trainer = Trainer(config, store, args.output, command=_command(args), amend=args.amend)
+    try:
+        with training_processes(args.device) as device:
+            _train(args, device)
+    except FloatingPointError as error:
+        _complain(error)
+        return 1
+    except RuntimeError as error:
+        # One process of several: the others have seen why, or their connection broke.
+        if "RANK" not in os.environ:
+            raise
+        _complain(f"process {os.environ['RANK']}: {type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def _complain(what: object) -> None:
+    print(f"provq-protein {NAME}: error: {what}", file=sys.stderr)
+
+
+def _train(args: argparse.Namespace, device: "torch.device") -> None:
+    from rich.console import Console
+
+    from provq_protein.quantize.distributed import is_first
+    from provq_protein.training.config import load_recipe
+    from provq_protein.training.store import load_store
+    from provq_protein.training.trainer import MODEL, Trainer
+
+    # The first process speaks for all.
+    console = Console(stderr=True, quiet=not is_first(), soft_wrap=True)
+    trainer = Trainer(
+        load_recipe(args.recipe, args.assignments),
+        load_store(args.data),
+        args.output,
+        command=_command(args),
+        amend=args.amend,
+        device=device,
+        compiled=args.compiled,
+        prefetch=args.prefetch,
+    )
     if trainer.step:
         console.print(f"resuming {args.output} at step {trainer.step}")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
-    )
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("train", total=config.steps, completed=trainer.step, status="")
-        trainer.run(on_event=lambda event: _show(progress, task, event))
+    with _tensorboard(console, trainer) as log, _display(console, trainer) as show:
+
+        def listen(event: dict[str, Any]) -> None:
+            log(event)
+            show(event)
+
+        trainer.run(on_event=listen)
     console.print(f"trained {trainer.step} steps; the model is in {args.output / MODEL}")
-    return 0
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -100,17 +140,111 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _show(progress: "Progress", task: "TaskID", event: dict[str, Any]) -> None:
-    if event["kind"] == "validation":
-        if "rmsd" in event:
-            progress.console.print(
-                f"step {event['step'] + 1}: validation RMSD {event['rmsd']:.2f} A, "
-                f"lDDT-CA {event['lddt_ca']:.3f}, codes used {event['utilization']:.1%}"
-            )
+@contextmanager
+def _tensorboard(
+    console: "Console", trainer: "Trainer"
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield what writes events for TensorBoard, or nothing where it is not installed."""
+    from provq_protein.quantize.distributed import is_first
+    from provq_protein.training.tensorboard import FOLDER, TensorBoardLog
+
+    if not is_first():
+        yield lambda event: None
         return
-    speed = event["residues"] / event["seconds"]
-    status = (
-        f"{event['stage']} loss {event['loss']:.3f} alpha {event['alpha']:.2f} "
-        f"lr {event['learning_rate']:.1e} {speed:,.0f} residues/s"
+    try:
+        log = TensorBoardLog(trainer.output / FOLDER, resume_step=trainer.step)
+    except ImportError:
+        console.print("TensorBoard logs are off: the package tensorboard is not installed")
+        yield lambda event: None
+        return
+    try:
+        yield log.write
+    finally:
+        log.close()
+
+
+@contextmanager
+def _display(console: "Console", trainer: "Trainer") -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield what shows events: a progress bar for a watcher, a line per validation for a file."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
     )
-    progress.update(task, completed=event["step"] + 1, status=status)
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}"),
+    )
+    steps = trainer.config.steps
+    watched = sys.stderr.isatty() and not console.quiet
+    with Progress(*columns, console=console, disable=not watched) as progress:
+        task = progress.add_task("train", total=steps, completed=trainer.step, status="")
+        pace = _Pace(steps)
+
+        def show(event: dict[str, Any]) -> None:
+            pace.add(event)
+            if event["kind"] == "validation":
+                console.print(pace.validation(event))
+            else:
+                progress.update(task, completed=event["step"] + 1, status=pace.status(event))
+
+        yield show
+
+
+class _Pace:
+    """What the events so far say about speed and quality."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._step = 0
+        self._seen = 0
+        self._seconds = 0.0
+        self._residues = 0.0
+        self._error: float | None = None
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take an event into account."""
+        self._step = event["step"] + 1
+        if event["kind"] == "validation":
+            self._error = event.get("rmsd")
+            return
+        self._seen += 1
+        # Of all steps of this process at first, of the last twenty or so later.
+        new = max(0.05, 1.0 / self._seen)
+        self._seconds += new * (event["seconds"] - self._seconds)
+        self._residues += new * (event["residues"] - self._residues)
+
+    def status(self, event: dict[str, Any]) -> str:
+        """Return one step's line for the progress bar."""
+        used = event["batch_utilization"]
+        words = [
+            f"{event['stage']} loss {event['loss']:.3f} alpha {event['alpha']:.2f}",
+            f"lr {event['learning_rate']:.1e}",
+            "" if used is None else f"codes used {used:.0%}",
+            "" if self._error is None else f"RMSD {self._error:.2f}",
+            self._speed(),
+        ]
+        return " ".join(word for word in words if word)
+
+    def validation(self, event: dict[str, Any]) -> str:
+        """Return a line about a validation."""
+        text = f"step {self._step}/{self._steps}:"
+        if "rmsd" in event:
+            text += (
+                f" validation RMSD {event['rmsd']:.2f} A, lDDT-CA {event['lddt_ca']:.3f}, "
+                f"codes used {event['utilization']:.1%},"
+            )
+        return f"{text} {self._speed()}, {self._left()} left"
+
+    def _speed(self) -> str:
+        return f"{self._residues / max(self._seconds, 1e-9):,.0f} residues/s"
+
+    def _left(self) -> str:
+        minutes = (self._steps - self._step) * self._seconds / 60
+        return f"{minutes // 60:.0f} h {minutes % 60:.0f} min"

@@ -174,8 +174,10 @@ class GrowthDecoder(nn.Module):
         for block in self.refine:
             hidden, frames = block(hidden, frames.detach(), present, relate)
             refined.append(frames)
+        with torch.autocast(hidden.device.type, enabled=False):
+            coords = place_backbone(frames.rotations, frames.translations)
         return GrowthDecoderOutput(
-            coords=place_backbone(frames.rotations, frames.translations),
+            coords=coords,
             step_rotations=step_rotations,
             step_translations=step_translations,
             refined=tuple(refined),

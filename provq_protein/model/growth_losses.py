@@ -118,6 +118,35 @@ def growth_loss(
     return GrowthLoss(total, step, refined_step, aligned, smooth, distance)
 
 
+def counted_chains(coords: Tensor, resolved: Tensor) -> dict[str, Tensor]:
+    """
+    Return over how many chains each term of `growth_loss` is a mean.
+
+    Parameters
+    ----------
+    coords : Tensor, shape=(batch, residue, 3, 3), dtype=float32
+        True N, CA and C, in Angstrom; ignored where unresolved.
+    resolved : Tensor, shape=(batch, residue), dtype=bool
+        True where the residue counts; False for padding too.
+
+    Returns
+    -------
+    dict of str to Tensor, shape=(), dtype=int64
+        By the name of the term: the weight of this part's mean in that of a batch in parts.
+    """
+    coords = torch.where(resolved[..., None, None], coords, 0.0)
+    bonded = _bonded(coords, resolved).any(1).sum()
+    some = resolved.any(1).sum()
+    near = _near_pairs(coords[:, :, 1], resolved).flatten(1).any(1).sum()
+    return {
+        "step": bonded,
+        "refined_step": bonded,
+        "frame_aligned": some,
+        "lddt": near,
+        "distance": some,
+    }
+
+
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean over chains of each chain's mean over True entries; chains without any are left out."""
     mask = mask.float().flatten(1)
@@ -203,9 +232,14 @@ def smooth_lddt_error(alpha: Tensor, true_alpha: Tensor, resolved: Tensor) -> Te
     true_distance = _pair_distances(true_alpha)
     error = (distance - true_distance).abs()
     score = torch.stack([torch.sigmoid(t - error) for t in _LDDT_THRESHOLDS]).mean(0)
-    itself = torch.eye(alpha.shape[1], dtype=torch.bool, device=alpha.device)
+    return 1.0 - _masked_mean(score, _near_pairs(true_alpha, resolved))
+
+
+def _near_pairs(true_alpha: Tensor, resolved: Tensor) -> Tensor:
+    """Pairs of different residues that lDDT compares: (batch, residue, residue), bool."""
+    itself = torch.eye(true_alpha.shape[1], dtype=torch.bool, device=true_alpha.device)
     mask = resolved[:, :, None] & resolved[:, None, :] & ~itself
-    return 1.0 - _masked_mean(score, mask & (true_distance < _LDDT_CUTOFF))
+    return mask & (_pair_distances(true_alpha) < _LDDT_CUTOFF)
 
 
 def _pair_distances(points: Tensor) -> Tensor:

@@ -156,8 +156,10 @@ class NeighborhoodEncoder(nn.Module):
         inverse = rotations.flatten(0, 1)[chain].transpose(-1, -2)
         origin = alpha.flatten(0, 1)[chain]
         atoms = coords.flatten(0, 1)[rows] - origin[:, None, None, :]
-        local = atoms @ inverse[:, None].transpose(-1, -2)
-        turned = inverse[:, None] @ rotations.flatten(0, 1)[rows]
+        # Autocast would round these products to three digits.
+        with torch.autocast(coords.device.type, enabled=False):
+            local = atoms @ inverse[:, None].transpose(-1, -2)
+            turned = inverse[:, None] @ rotations.flatten(0, 1)[rows]
         distance = torch.linalg.vector_norm(atoms[:, :, 1], dim=-1, keepdim=True)
         width = _DISTANCE_MAX / _DISTANCE_BASES
         basis = torch.exp(-0.5 * ((distance - self.distance_centers) / width) ** 2)

@@ -251,17 +251,21 @@ class RefineBlock(nn.Module):
         inverse = frames.rotations[:, rows].transpose(-1, -2)
         apart = frames.translations[:, None] - frames.translations[:, rows, None]
         distance = torch.linalg.vector_norm(apart, dim=-1, keepdim=True)
-        local = torch.einsum("bqij,bqkj->bqki", inverse, apart) / (distance + 1.0)
-        heading = torch.einsum("bqij,bkj->bqki", inverse, frames.rotations[..., 0])
+        # Here and below: autocast would round positions and rotations to three digits.
+        with torch.autocast(apart.device.type, enabled=False):
+            local = torch.einsum("bqij,bqkj->bqki", inverse, apart) / (distance + 1.0)
+            heading = torch.einsum("bqij,bkj->bqki", inverse, frames.rotations[..., 0])
         spacing = _DISTANCE_MAX / _DISTANCE_BASES
         basis = torch.exp(-0.5 * ((distance - self.distance_centers) / spacing) ** 2)
         return torch.cat([basis, torch.log1p(distance) / 4.0, local, heading], dim=-1)
 
     def _partner_positions(self, weights: Tensor, frames: Frames, rows: slice) -> Tensor:
         """Mean partner position of each head in each row's frame, and its distance."""
-        mean = torch.einsum("bhqk,bkx->bqhx", weights, frames.translations)
-        apart = mean - frames.translations[:, rows, None]
-        local = torch.einsum("bqji,bqhj->bqhi", frames.rotations[:, rows], apart) / _PARTNER_SCALE
+        turn = frames.rotations[:, rows]
+        with torch.autocast(turn.device.type, enabled=False):
+            mean = torch.einsum("bhqk,bkx->bqhx", weights, frames.translations)
+            apart = mean - frames.translations[:, rows, None]
+            local = torch.einsum("bqji,bqhj->bqhi", turn, apart) / _PARTNER_SCALE
         distance = torch.sqrt((local * local).sum(-1, keepdim=True) + 1e-6)
         return torch.cat([local, distance], dim=-1).flatten(2)
 
@@ -270,8 +274,9 @@ class RefineBlock(nn.Module):
         update = self.update(self.update_norm(hidden)).float()
         turn, shift = update.split(3, dim=-1)
         rotation = rotation_from_vector_part(turn * _TURN_SCALE)
-        moved = torch.einsum("blij,blj->bli", frames.rotations, shift * _SHIFT_SCALE)
-        return Frames(frames.rotations @ rotation, frames.translations + moved)
+        with torch.autocast(update.device.type, enabled=False):
+            moved = torch.einsum("blij,blj->bli", frames.rotations, shift * _SHIFT_SCALE)
+            return Frames(frames.rotations @ rotation, frames.translations + moved)
 
 
 def rotation_from_vector_part(vector: Tensor) -> Tensor:

@@ -260,7 +260,7 @@ class TransformerDecoder(nn.Module):
         residue_numbers: Tensor,
         present: Tensor,
         *,
-        with_pairs: bool = False,
+        with_pairs: bool | None = None,
     ) -> TransformerDecoderOutput:
         """
         Decode a batch of chains.
@@ -275,8 +275,9 @@ class TransformerDecoder(nn.Module):
             Not used: decoders share their signature.
         present : Tensor, shape=(batch, residue), dtype=bool
             False where the batch is padded.
-        with_pairs : bool
-            Also compute the pair logits, of size residue squared. Training needs them.
+        with_pairs : bool, optional
+            Also compute the pair logits, of size residue squared. By default while training,
+            whose losses need them.
 
         Returns
         -------
@@ -296,7 +297,8 @@ class TransformerDecoder(nn.Module):
         for block in self.blocks:
             features = block(features, rotary, visible)
         hidden = self.norm(features)
-        distances, directions, errors = self._pairs(hidden) if with_pairs else (None, None, None)
+        wanted = self.training if with_pairs is None else with_pairs
+        distances, directions, errors = self._pairs(hidden) if wanted else (None, None, None)
         confidence = None if self.confidence_head is None else self.confidence_head(hidden)
         return TransformerDecoderOutput(
             coords=self._backbone(hidden),

@@ -1,15 +1,18 @@
 """What is one training run?"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from provq_protein.errors import ConfigError
 from provq_protein.model.config import ModelConfig
+from provq_protein.model.growth_decoder import GrowthDecoderConfig
 from provq_protein.model.growth_losses import GrowthLossConfig
 from provq_protein.quantize import ProgressiveSchedule
-from provq_protein.runs.config import from_mapping, override, read_toml
+from provq_protein.runs.config import KINDS, from_mapping, override, read_toml
+from provq_protein.training.batches import NUM_RESIDUE_CLASSES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +36,8 @@ class DataConfig:
         that no code can tell apart.
     latent_noise_ramp : int
         Steps over which this noise grows from 0.
+    chains_per_step : int
+        Most chains of a batch; 0 for as many as fit into `residues_per_step`.
     """
 
     residues_per_step: int
@@ -41,6 +46,7 @@ class DataConfig:
     noise: float
     latent_noise: float
     latent_noise_ramp: int
+    chains_per_step: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +71,10 @@ class OptimizerConfig:
     codebook_factor : float
         Learning rate of the codes as a multiple of the others': gradient-trained codes lag
         behind a moving encoder otherwise.
+    restart_after_warmup : bool
+        Start over at the end of the curriculum's warm-up, as where the two were separate
+        trainings: forget all moments, warm the learning rate up again and let its cosine end
+        with the run. Before, the rate follows the cosine of the whole run.
     """
 
     learning_rate: float
@@ -74,6 +84,7 @@ class OptimizerConfig:
     weight_decay: float
     clip: float
     codebook_factor: float
+    restart_after_warmup: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +128,46 @@ class MonitorConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReconstructionLossConfig:
+    """
+    Weights of the terms of `reconstruction_loss`, the losses of the transformer decoder.
+
+    Parameters
+    ----------
+    distance : float
+        Squared error of distances between backbone atoms.
+    direction : float
+        Squared error of dot products between backbone vectors.
+    binned_distance : float
+        Cross-entropy of binned C-beta distances.
+    binned_direction : float
+        Cross-entropy of binned cosines between residue axes.
+    residue : float
+        Cross-entropy of residue types.
+    """
+
+    distance: float
+    direction: float
+    binned_distance: float
+    binned_direction: float
+    residue: float
+
+
+# Settings that came after the first release of the recipe format: what a recipe or checkpoint
+# from before them means. Shipped recipes state them all.
+_LATER = {
+    "precision": "fp32",
+    "accumulate": 1,
+    "ema_decay": 0.0,
+    "data": {"latent_noise": 0.0, "latent_noise_ramp": 0, "chains_per_step": 0},
+    "optimizer": {"restart_after_warmup": False},
+    "loss": {"kind": "growth"},
+}
+
+LOSS_KINDS = {"growth": GrowthLossConfig, "reconstruction": ReconstructionLossConfig}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
     """
     A whole run; the recipe states every value that changes a result.
@@ -140,10 +191,20 @@ class TrainingConfig:
         K-means at the stage boundary.
     optimizer : OptimizerConfig
         AdamW.
-    loss : GrowthLossConfig
-        Weights of the reconstruction terms.
+    loss : GrowthLossConfig or ReconstructionLossConfig
+        Weights of the reconstruction terms, by ``kind``: "growth" or "reconstruction",
+        whichever the decoder has.
     monitor : MonitorConfig
         Checkpoints and validation.
+    precision : {"fp32", "bf16"}
+        In which encoder and decoder compute. Weights, their updates, quantization and losses
+        are single precision in both.
+    accumulate : int
+        Parts in which each process works off its share of a batch, one after the other. It
+        saves memory and changes results by rounding only.
+    ema_decay : float
+        Decay of the moving average of the weights that is validated and shipped, in [0, 1);
+        0 ships the weights themselves.
     """
 
     seed: int
@@ -154,16 +215,58 @@ class TrainingConfig:
     schedule: ProgressiveSchedule
     seeding: SeedingConfig
     optimizer: OptimizerConfig
-    loss: GrowthLossConfig
+    loss: GrowthLossConfig | ReconstructionLossConfig = field(metadata={KINDS: LOSS_KINDS})
     monitor: MonitorConfig
+    precision: Literal["fp32", "bf16"]
+    accumulate: int
+    ema_decay: float
 
     def __post_init__(self) -> None:
-        """Refuse a curriculum that does not fit into the run."""
+        """Refuse a run whose parts do not go together."""
+        self._check_numbers()
+        self._check_loss()
         soft = self.schedule.warmup_steps + self.schedule.transition_steps
         if soft + self.settle_steps > self.steps:
             msg = (
                 f"steps: warm-up and transition ({soft}) and settling ({self.settle_steps}) "
                 f"do not fit into {self.steps} steps"
+            )
+            raise ConfigError(msg)
+
+    def _check_numbers(self) -> None:
+        least = {
+            "steps": (self.steps, 1),
+            "settle_steps": (self.settle_steps, 0),
+            "accumulate": (self.accumulate, 1),
+            "data.residues_per_step": (self.data.residues_per_step, 1),
+            "data.crop": (self.data.crop, 1),
+            "data.settle_crop": (self.data.settle_crop, 1),
+            "data.chains_per_step": (self.data.chains_per_step, 0),
+            "optimizer.warmup_steps": (self.optimizer.warmup_steps, 0),
+            "monitor.checkpoint_every": (self.monitor.checkpoint_every, 1),
+            "monitor.validate_every": (self.monitor.validate_every, 1),
+        }
+        for name, (value, bound) in least.items():
+            if value < bound:
+                msg = f"{name}: must be {bound} or more, got {value}"
+                raise ConfigError(msg)
+        if not 0.0 <= self.ema_decay < 1.0:
+            msg = f"ema_decay: must be in [0, 1), got {self.ema_decay}"
+            raise ConfigError(msg)
+
+    def _check_loss(self) -> None:
+        decoder = self.model.decoder
+        grows = isinstance(decoder, GrowthDecoderConfig)
+        wanted = "growth" if grows else "reconstruction"
+        if not isinstance(self.loss, LOSS_KINDS[wanted]):
+            msg = f"loss: kind: this decoder needs {wanted!r}"
+            raise ConfigError(msg)
+        if not isinstance(decoder, GrowthDecoderConfig) and (
+            decoder.num_classes < NUM_RESIDUE_CLASSES
+        ):
+            msg = (
+                f"model.decoder.num_classes: must be {NUM_RESIDUE_CLASSES} or more for the "
+                f"residue types of the data, got {decoder.num_classes}"
             )
             raise ConfigError(msg)
 
@@ -203,7 +306,42 @@ def load_recipe(recipe: str, assignments: list[str] | None = None) -> TrainingCo
         If there is no such recipe or it does not describe a run.
     """
     values = override(_recipe_values(recipe), assignments or [])
-    return from_mapping(TrainingConfig, values, where=recipe)
+    return training_config(values, where=recipe)
+
+
+def training_config(values: Mapping[str, Any], *, where: str) -> TrainingConfig:
+    """
+    Build a run from nested tables.
+
+    Parameters
+    ----------
+    values : mapping
+        As in a recipe, or as an earlier release recorded them.
+    where : str
+        Where they come from, for error messages.
+
+    Returns
+    -------
+    TrainingConfig
+        The run.
+
+    Raises
+    ------
+    ConfigError
+        If they do not describe a run.
+    """
+    return from_mapping(TrainingConfig, _completed(values, _LATER), where=where)
+
+
+def _completed(values: Mapping[str, Any], absent: Mapping[str, Any]) -> dict[str, Any]:
+    """Add settings where a recipe has none; a table that is not there stays away."""
+    complete = dict(values)
+    for key, setting in absent.items():
+        if not isinstance(setting, Mapping):
+            complete.setdefault(key, setting)
+        elif isinstance(complete.get(key), Mapping):
+            complete[key] = _completed(complete[key], setting)
+    return complete
 
 
 def _recipe_values(recipe: str) -> dict[str, Any]:

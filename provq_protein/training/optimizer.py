@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from provq_protein.errors import CheckpointError
 from provq_protein.training.config import OptimizerConfig
 
 
@@ -46,7 +47,9 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ada
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
 
-def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
+def learning_rate(
+    step: int, steps: int, config: OptimizerConfig, *, restart: int | None = None
+) -> float:
     """
     Return the learning rate of a step: linear warm-up, then half a cosine.
 
@@ -58,12 +61,16 @@ def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
         Length of the run.
     config : OptimizerConfig
         Settings.
+    restart : int, optional
+        From this step on, the rate of a run that began at it; before, that of the whole run.
 
     Returns
     -------
     float
         The rate of parameters other than codes.
     """
+    if restart is not None and step >= restart:
+        step, steps = step - restart, steps - restart
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
@@ -123,12 +130,21 @@ def restore_optimizer(
         Its state is replaced.
     tensors : mapping
         From `optimizer_tensors`.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor belongs to no parameter of the model.
     """
     parameters = dict(model.named_parameters())
     optimizer.state.clear()
     for name, value in tensors.items():
-        parameter, _, key = name.rpartition("/")
-        optimizer.state[parameters[parameter]][key] = value.clone()
+        place, _, key = name.rpartition("/")
+        if place not in parameters:
+            msg = f"optimizer state of {place!r}, which is no parameter of this model"
+            raise CheckpointError(msg)
+        parameter = parameters[place]
+        optimizer.state[parameter][key] = value.to(parameter.device, copy=True)
 
 
 def reset_moments(

@@ -1,44 +1,51 @@
 """How does a run go from random weights, stage by stage, to a tokenizer?"""
 
-import dataclasses
-import platform
-import shutil
-import sys
+import math
 import time
 from collections.abc import Callable
-from importlib import metadata
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.model.autoencoder import StructureAutoencoder
-from provq_protein.model.growth_decoder import GrowthDecoderOutput
-from provq_protein.model.growth_losses import growth_loss
 from provq_protein.quantize import CodeUsage, Quantized
-from provq_protein.runs import checkpoint
+from provq_protein.quantize.distributed import is_first, on_first, world_size
 from provq_protein.runs.config import to_mapping
 from provq_protein.runs.log import MetricsLog
-from provq_protein.training.batches import Batch, BatchPlan
+from provq_protein.training.averages import WeightAverages
+from provq_protein.training.batches import Batch, BatchPlan, usable_chains
 from provq_protein.training.config import TrainingConfig
 from provq_protein.training.optimizer import (
     learning_rate,
     make_optimizer,
-    optimizer_tensors,
     reset_moments,
-    restore_optimizer,
     set_learning_rate,
 )
+from provq_protein.training.prefetch import Prefetch
+from provq_protein.training.seeding import sample_latents
+from provq_protein.training.state import (
+    check_settings,
+    find_state,
+    load_state,
+    save_state,
+    surroundings,
+)
+from provq_protein.training.step import Gradients, compile_blocks, compute_gradients
 from provq_protein.training.store import ChainStore
 from provq_protein.training.validation import validate
 
 CHECKPOINT = "checkpoint"
 MODEL = "model"
+BEST = "best"
 METRICS = "metrics.jsonl"
-_OPTIMIZER = "optimizer.safetensors"
-_STATE = "state.json"
+CPU = torch.device("cpu")
+# Chains named where a batch cannot be trained on.
+_NAMED = 8
 
 Event = dict[str, Any]
 
@@ -50,7 +57,7 @@ class Trainer:
     Step n is a pure function of the weights, the optimizer's moments and n: order, crops,
     noise and seeding are drawn from generators keyed by the seed and the step. A run that is
     killed at any moment and started again gives the losses and codes of an unbroken run, bit
-    for bit on a CPU with the same number of threads.
+    for bit on a CPU with the same number of threads and processes.
 
     Parameters
     ----------
@@ -59,17 +66,30 @@ class Trainer:
     store : ChainStore
         Training and validation chains.
     output : Path
-        Run folder: ``checkpoint/``, ``metrics.jsonl`` and, at the end, ``model/``.
+        Run folder: ``checkpoint/``, ``metrics.jsonl``, ``best/`` once quantization is hard and,
+        at the end, ``model/``.
     command : str, optional
         The command that started the run, for the model's record.
     amend : bool
         Go on with a run whose recipe was another one, for instance shorter. What changed,
         and at which step, is recorded in the model.
+    device : torch.device
+        Where to compute.
+    compiled : bool
+        Compile the blocks of encoder and decoder; results then differ by rounding.
+    prefetch : bool
+        Build batches in a thread of their own; results are the same.
 
     Raises
     ------
     ConfigError
-        If `output` holds a run with other data, or with another recipe and `amend` is False.
+        If `output` holds a run with other data, or with another recipe and `amend` is False, or
+        if there is nothing to train on.
+
+    Notes
+    -----
+    Under ``torch.distributed`` every process has a trainer with the same arguments. All of them
+    work on the same batches; the first one alone writes files and validates.
     """
 
     def __init__(
@@ -80,43 +100,56 @@ class Trainer:
         *,
         command: str = "",
         amend: bool = False,
+        device: torch.device = CPU,
+        compiled: bool = False,
+        prefetch: bool = True,
     ) -> None:
         self.config = config
         self.store = store
         self.output = output
         self.command = command
+        self.prefetch = prefetch
+        self.device = device
         self.data_hash = store.content_hash()
         self.step = 0
+        self.trained_seconds = 0.0
+        self.best: dict[str, Any] | None = None
+        self.amendments: list[dict[str, Any]] = []
+        chains = usable_chains(store)
+        self.plan = self._plan(chains, config.data.crop)
+        self.settle_plan = self._plan(chains, config.data.settle_crop)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = StructureAutoencoder(config.model, config.schedule)
+            self.model = StructureAutoencoder(config.model, config.schedule).to(device)
         self.optimizer = make_optimizer(self.model, config.optimizer)
-        self.trained_seconds = 0.0
-        self.amendments: list[dict[str, Any]] = []
+        self.averages = None
+        if config.ema_decay:
+            self.averages = WeightAverages(self.model, decay=config.ema_decay)
         self._resume(amend=amend)
-        self.log = MetricsLog(output / METRICS, resume_step=self.step)
-        chains = store.select("train")
-        if not len(chains):
-            msg = "the chain store has no training chain"
-            raise ConfigError(msg)
-        self.plan = self._plan(config.data.crop)
-        self.settle_plan = self._plan(config.data.settle_crop)
+        self.log = MetricsLog(output / METRICS, resume_step=self.step) if is_first() else None
+        if compiled:
+            compile_blocks(self.model)
 
-    def _plan(self, crop: int) -> BatchPlan:
+    def _plan(self, chains: np.ndarray, crop: int) -> BatchPlan:
         data = self.config.data
         return BatchPlan(
             self.store,
-            self.store.select("train"),
+            chains,
             seed=self.config.seed,
             residues=data.residues_per_step,
             crop=crop,
             noise=data.noise,
+            most_chains=data.chains_per_step,
         )
 
     @property
     def settling(self) -> bool:
         """Whether encoder and codebook are frozen at this step."""
-        return self.step >= self.config.steps - self.config.settle_steps
+        return self.step >= self._settling_from
+
+    @property
+    def _settling_from(self) -> int:
+        return self.config.steps - self.config.settle_steps
 
     def run(
         self, *, on_event: Callable[[Event], None] | None = None, stop_at: int | None = None
@@ -127,32 +160,64 @@ class Trainer:
         Parameters
         ----------
         on_event : callable, optional
-            Called with every logged event.
+            Called with every logged event, in the first process.
         stop_at : int, optional
             Stop before this step, after a checkpoint; for tests and for runs in parts.
+
+        Raises
+        ------
+        FloatingPointError
+            If the run diverges. The last checkpoint is from before.
         """
         last = self.config.steps if stop_at is None else min(stop_at, self.config.steps)
-        monitor = self.config.monitor
-        while self.step < last:
-            started = time.perf_counter()
-            self._seed_if_due()
-            event = self._train_step()
-            elapsed = time.perf_counter() - started
-            self.trained_seconds += elapsed
-            event["seconds"] = round(elapsed, 4)
-            self._report(event, on_event)
-            self.step += 1
-            if self.step % monitor.validate_every == 0 or self.step == self.config.steps:
-                self._report(self._validate(), on_event)
-            if self.step % monitor.checkpoint_every == 0 or self.step == last:
-                self.save()
+        with Prefetch(self._batch, last=last, enabled=self.prefetch) as batches:
+            while self.step < last:
+                started = time.perf_counter()
+                self._begin_stage()
+                event = self._train_step(batches.batch(self.step))
+                elapsed = time.perf_counter() - started
+                self.trained_seconds += elapsed
+                event["seconds"] = round(elapsed, 4)
+                self._report(event, on_event)
+                self.step += 1
+                self._look_at_itself(on_event, last=last)
         if self.step == self.config.steps:
+            on_first(self._finish)
+
+    def _look_at_itself(self, on_event: Callable[[Event], None] | None, *, last: int) -> None:
+        """Validate and write a checkpoint where they are due."""
+        monitor = self.config.monitor
+        if self.step % monitor.validate_every == 0 or self.step == self.config.steps:
+            on_first(lambda: self._report(self._validate(), on_event))
+        if self.step % monitor.checkpoint_every == 0 or self.step == last:
+            self.save()
+
+    def _finish(self) -> None:
+        with self._shipped_weights():
             self.model.save(self.output / MODEL, training=self.record())
 
     def _report(self, event: Event, on_event: Callable[[Event], None] | None) -> None:
+        if self.log is None:
+            return
         self.log.write(**event)
         if on_event is not None:
             on_event(event)
+
+    def _batch(self, step: int) -> Batch:
+        """Return the whole batch of a step; also called by the thread that prepares batches."""
+        batch = (self.settle_plan if step >= self._settling_from else self.plan).batch(step)
+        return replace(batch, latent_noise=self._latent_noise(batch, step))
+
+    def _begin_stage(self) -> None:
+        """Do what is due before the first step of a stage."""
+        config = self.config
+        if config.optimizer.restart_after_warmup and self.step == config.schedule.warmup_steps:
+            self.optimizer.state.clear()
+        self._seed_if_due()
+        if self.averages is not None and config.settle_steps and self.step == self._settling_from:
+            # The ids that stay are those of the averages: the decoder is to adapt to them.
+            self.averages.adopt("encoder.")
+            self.averages.adopt("quantizer.")
 
     def _seed_if_due(self) -> None:
         codebook = self.model.quantizer.codebook
@@ -160,116 +225,133 @@ class Trainer:
         early = self.step < self.config.schedule.warmup_steps
         if seeding.method == "none" or early or bool(codebook.initialized):
             return
-        sample = self._sample_latents(seeding.latents)
+        sample = sample_latents(
+            self.model,
+            self.plan,
+            first=self.config.steps,
+            wanted=seeding.latents,
+            low_precision=self.config.precision == "bf16",
+        )
         generator = torch.Generator().manual_seed(self.config.seed)
         self.model.quantizer.seed(sample, generator, iterations=seeding.iterations)
         # Moments of the unseeded table say nothing about the seeded one.
         for parameter in codebook.parameters():
             self.optimizer.state.pop(parameter, None)
+        if self.averages is not None:
+            self.averages.restart("quantizer.codebook.")
 
-    @torch.no_grad()
-    def _sample_latents(self, wanted: int) -> Tensor:
-        self.model.eval()
-        # Batches from beyond the end of the run: reproducible, and no step trains on them.
-        step, found, count = self.config.steps, [], 0
-        while count < wanted:
-            batch = self.plan.batch(step)
-            latents = self.model.embed(*_inputs(batch))[batch.resolved]
-            found.append(latents)
-            count += len(latents)
-            step += 1
-        return torch.cat(found)[:wanted]
-
-    def _train_step(self) -> Event:
+    def _train_step(self, batch: Batch) -> Event:
         config = self.config
         self.model.train()
-        rate = learning_rate(self.step, config.steps, config.optimizer)
-        set_learning_rate(self.optimizer, rate)
-        batch = (self.settle_plan if self.settling else self.plan).batch(self.step)
-        output = self.model(
-            *_inputs(batch),
-            step=self.step,
-            freeze_encoder=self.settling,
-            latent_noise=self._latent_noise(batch),
+        restart = config.optimizer.restart_after_warmup
+        rate = learning_rate(
+            self.step,
+            config.steps,
+            config.optimizer,
+            restart=config.schedule.warmup_steps if restart else None,
         )
-        if not isinstance(output.decoded, GrowthDecoderOutput):
-            msg = "this trainer has losses for the growth decoder only"
-            raise ConfigError(msg)
-        terms = growth_loss(output.decoded, batch.coords, batch.resolved, config.loss)
-        total = terms.total
-        if not self.settling:
-            total = total + self.model.quantizer.vq_loss(output.quantized)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self._moving(), config.optimizer.clip)
-        self._check_finite(total, norm)
+        set_learning_rate(self.optimizer, rate)
+        found = self._gradients(batch)
+        if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
+            self._diverged(f"loss {found.loss}, gradient norm {found.norm}")
         self.optimizer.step()
         if not self.settling:
-            self._update_codebook(output.quantized, batch)
+            self._update_codebook(found.quantized)
+        if self.averages is not None:
+            self.averages.update(step=self.step)
         stage = "settle" if self.settling else config.schedule.stage(self.step)
         return {
             "step": self.step,
             "kind": "train",
             "stage": stage,
-            "alpha": output.quantized.alpha,
-            "omega": output.quantized.omega,
+            "alpha": found.quantized.alpha,
+            "omega": found.quantized.omega,
             "learning_rate": rate,
-            "loss": total.item(),
-            **{
-                f"loss_{field.name}": getattr(terms, field.name).item()
-                for field in dataclasses.fields(terms)
-                if field.name != "total"
-            },
-            "codebook_loss": output.quantized.codebook_loss.item(),
-            "commitment_loss": output.quantized.commitment_loss.item(),
-            "gradient_norm": norm.item(),
-            "batch_utilization": self._utilization(stage, output.quantized, batch),
+            "loss": found.loss,
+            **{f"loss_{name}": value for name, value in found.terms.items()},
+            "codebook_loss": found.codebook_loss,
+            "commitment_loss": found.commitment_loss,
+            "gradient_norm": found.norm,
+            "batch_utilization": self._utilization(stage, found.quantized),
             "residues": batch.num_residues,
         }
 
-    def _update_codebook(self, quantized: Quantized, batch: Batch) -> None:
+    def _gradients(self, batch: Batch) -> Gradients:
+        try:
+            with torch.random.fork_rng():
+                # Some estimators draw noise, as dropout does: also a function of seed and step.
+                torch.manual_seed((self.config.seed << 32) + self.step)
+                return compute_gradients(
+                    self.model, batch, self.config, step=self.step, settling=self.settling
+                )
+        except ValueError as error:
+            # The quantizer refuses latents that are not finite.
+            self._diverged(str(error), error)
+            raise
+
+    def _diverged(self, what: str, cause: Exception | None = None) -> None:
+        plan = self.settle_plan if self.settling else self.plan
+        names = [self.store.names[chain] for chain in plan.chosen(self.step)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        folder = self.output / CHECKPOINT
+        kept = "no checkpoint was written yet"
+        if folder.exists():
+            kept = f"the last good checkpoint is kept in {folder}"
+        msg = (
+            f"step {self.step}: {what}; the run has diverged on the batch of "
+            f"{', '.join(names[:_NAMED])}{more}; {kept}; go on from it with a lower learning rate "
+            "(--set optimizer.learning_rate=... --amend)"
+        )
+        raise FloatingPointError(msg) from cause
+
+    def _update_codebook(self, quantized: Quantized) -> None:
         """Let codes learn what they do not learn by gradient."""
         generator = torch.Generator().manual_seed((self.config.seed << 32) + self.step)
         quantizer = self.model.quantizer
-        revived = quantizer.update(quantized, mask=batch.resolved, generator=generator)
+        revived = quantizer.update(quantized, generator=generator)
         reset_moments(self.optimizer, quantizer.codebook.parameters(), revived)
+        if self.averages is not None and bool(revived.any()):
+            self.averages.restart("quantizer.codebook.", rows=revived)
 
-    def _latent_noise(self, batch: Batch) -> Tensor | None:
+    def _latent_noise(self, batch: Batch, step: int) -> Tensor | None:
         """Noise on what the decoder gets, a function of seed and step; None where it is off."""
         data = self.config.data
         if data.latent_noise == 0.0:
             return None
-        grown = min(1.0, self.step / max(1, data.latent_noise_ramp))
-        generator = torch.Generator().manual_seed((self.config.seed << 32) + self.step)
+        grown = min(1.0, step / max(1, data.latent_noise_ramp))
+        generator = torch.Generator().manual_seed((self.config.seed << 32) + step)
         shape = (*batch.resolved.shape, self.config.model.encoder.latent_dim)
         return grown * data.latent_noise * torch.randn(shape, generator=generator)
 
-    def _utilization(self, stage: str, quantized: Quantized, batch: Batch) -> float | None:
+    def _utilization(self, stage: str, quantized: Quantized) -> float | None:
         """Share of codes in use in a batch; None in the warm-up, which looks at no code."""
         if stage == "warmup":
             return None
         usage = CodeUsage(self.model.codebook_size)
-        usage.add(quantized.indices, mask=batch.resolved)
-        return usage.utilization
+        usage.add(quantized.indices)
+        return usage.reduced().utilization
 
-    def _moving(self) -> list[nn.Parameter]:
-        return [p for p in self.model.parameters() if p.grad is not None]
-
-    def _check_finite(self, total: Tensor, norm: Tensor) -> None:
-        if not (torch.isfinite(total) and torch.isfinite(norm)):
-            msg = (
-                f"step {self.step}: loss {total.item()}, gradient norm {norm.item()}: the run has "
-                f"diverged; resume from {self.output / CHECKPOINT} with a lower learning rate"
-            )
-            raise FloatingPointError(msg)
+    def _shipped_weights(self) -> Any:  # noqa: ANN401  (a context)
+        return nullcontext() if self.averages is None else self.averages.in_place()
 
     def _validate(self) -> Event:
         chains = self.store.select("validation")[: self.config.monitor.validation_chains]
         self.model.eval()
         backbones = [self.store.backbone(int(chain)) for chain in chains]
-        warm = self.config.schedule.stage(self.step - 1) == "warmup"
-        scores = validate(self.model, backbones, continuous=warm)
-        return {"step": self.step - 1, "kind": "validation", "continuous": warm, **scores}
+        stage = self.config.schedule.stage(self.step - 1)
+        with self._shipped_weights():
+            scores = validate(self.model, backbones, continuous=stage == "warmup")
+            if stage == "hard":
+                self._keep_if_best(scores)
+        step, warm = self.step - 1, stage == "warmup"
+        return {"step": step, "kind": "validation", "continuous": warm, **scores}
+
+    def _keep_if_best(self, scores: dict[str, float]) -> None:
+        """Keep the model if none with hard quantization was better so far."""
+        error = scores.get("rmsd", math.inf)
+        if error < (math.inf if self.best is None else self.best["rmsd"]):
+            self.best = {"step": self.step, "rmsd": error}
+            self.model.save(self.output / BEST, training={**self.record(), "best_of": self.best})
 
     def record(self) -> dict[str, Any]:
         """
@@ -289,76 +371,29 @@ class Trainer:
             "validation_chains": len(self.store.select("validation")),
             "steps": self.step,
             "trained_seconds": round(self.trained_seconds, 1),
-            "threads": torch.get_num_threads(),
-            "machine": platform.machine(),
-            "versions": _versions(),
+            "processes": world_size(),
+            **surroundings(),
         }
 
     def save(self) -> None:
         """Write a checkpoint, atomically: the last one stays until the new one is whole."""
-        document = {"step": self.step, **self.record()}
-        checkpoint.save_folder(
-            self.output / CHECKPOINT,
-            {
-                checkpoint.WEIGHTS: self.model.state_dict(),
-                _OPTIMIZER: optimizer_tensors(self.model, self.optimizer),
-            },
-            {_STATE: document},
-        )
+        document = {"step": self.step, "best": self.best, **self.record()}
+        parts = {"model": self.model, "optimizer": self.optimizer, "averages": self.averages}
+        on_first(lambda: save_state(self.output / CHECKPOINT, document, **parts))
 
     def _resume(self, *, amend: bool) -> None:
         folder = self.output / CHECKPOINT
-        cut_off = checkpoint.previous(folder)
-        if not folder.exists() and cut_off.exists():
-            shutil.copytree(cut_off, folder)
-        if not folder.exists():
+        document = find_state(folder)
+        if document is None:
             return
-        document = checkpoint.load_document(folder / _STATE)
-        changes = _changes(document["recipe"], to_mapping(self.config))
-        if changes and not amend:
-            listed = ", ".join(f"{key} was {old}, is {new}" for key, (old, new) in changes.items())
-            msg = (
-                f"{folder}: was written by a run with other settings ({listed}); choose another "
-                "--output, or go on with the new ones by --amend"
-            )
-            raise ConfigError(msg)
-        if document.get("data_hash") != self.data_hash:
-            msg = f"{folder}: was written by a run on other data; choose another --output"
-            raise ConfigError(msg)
-        try:
-            self.model.load_state_dict(checkpoint.load_tensors(folder / checkpoint.WEIGHTS))
-        except RuntimeError as error:
-            msg = f"{folder}: weights do not fit the recipe: {error}"
-            raise CheckpointError(msg) from error
-        restore_optimizer(self.model, self.optimizer, checkpoint.load_tensors(folder / _OPTIMIZER))
+        changes = check_settings(
+            folder, document, self.config, data_hash=self.data_hash, amend=amend
+        )
+        load_state(folder, model=self.model, optimizer=self.optimizer, averages=self.averages)
         self.step = int(document["step"])
+        self.best = document.get("best")
         self.amendments = list(document.get("amendments", []))
         if changes:
             was_is = {key: list(values) for key, values in changes.items()}
             self.amendments.append({"step": self.step, "changes": was_is})
         self.trained_seconds = float(document["trained_seconds"])
-
-
-def _inputs(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return batch.coords, batch.resolved, batch.residue_numbers, batch.present
-
-
-def _changes(old: Event, new: Event, prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Settings that differ between two recipes, by their full names."""
-    found = {}
-    for key in sorted(old.keys() | new.keys()):
-        before, after, name = old.get(key), new.get(key), f"{prefix}{key}"
-        if isinstance(before, dict) and isinstance(after, dict):
-            found |= _changes(before, after, f"{name}.")
-        elif before != after:
-            found[name] = (before, after)
-    return found
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0], "torch": torch.__version__}
-    try:
-        found["provq"] = metadata.version("provq")
-    except metadata.PackageNotFoundError:
-        found["provq"] = "source tree"
-    return found

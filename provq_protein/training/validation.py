@@ -35,18 +35,20 @@ def validate(
         ``perplexity`` of the codes, pooled over chains.
     """
     usage = CodeUsage(model.codebook_size)
+    device = next(model.parameters()).device
     errors, scores = [], []
     for backbone in backbones:
         known = backbone.resolved
         coords = np.where(known[:, None, None], backbone.coords, 0.0).astype(np.float32)
-        resolved = torch.from_numpy(known.copy())[None]
-        numbers = torch.from_numpy(backbone.author_numbers.astype(np.int64))[None]
+        resolved = torch.from_numpy(known.copy())[None].to(device)
+        numbers = torch.from_numpy(backbone.author_numbers.astype(np.int64))[None].to(device)
         present = torch.ones_like(resolved)
-        latents = model.embed(torch.from_numpy(coords)[None], resolved, numbers, present)
+        truth = torch.from_numpy(coords)[None].to(device)
+        latents = model.embed(truth, resolved, numbers, present)
         indices = model.quantizer.encode(latents)
         usage.add(indices, mask=resolved)
         seen = latents if continuous else model.quantizer.decode(indices)
-        decoded = model.decode_latents(seen, resolved, numbers, present)[0].numpy()
+        decoded = model.decode_latents(seen, resolved, numbers, present)[0].cpu().numpy()
         errors.append(rmsd(decoded[known], coords[known]))
         scores.append(lddt_ca(decoded[known, 1], coords[known, 1]))
     if not errors:

@@ -49,6 +49,18 @@ def test_a_model_of_every_kind_trains_through_all_stages_and_loads(kind, tiny_st
     assert torch.equal(model.quantizer.decode(indices), codes)
 
 
+def test_an_estimator_with_noise_resumes_bit_for_bit(tiny_store, tmp_path):
+    config = load_recipe("smoke", smoke("diveq"))
+    whole = Trainer(config, tiny_store, tmp_path / "whole")
+    whole.run(stop_at=10)
+    Trainer(config, tiny_store, tmp_path / "parts").run(stop_at=8)
+    torch.rand(7)
+    parts = Trainer(config, tiny_store, tmp_path / "parts")
+    parts.run(stop_at=10)
+    expected, found = whole.model.state_dict(), parts.model.state_dict()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 def test_a_size_that_the_kind_cannot_have_is_refused(tiny_model):
     wrong = dataclasses.replace(tiny_model.config.codebook, kind="fsq", size=31)
     with pytest.raises(ConfigError, match="31 codes cannot be arranged in a grid"):

@@ -183,7 +183,7 @@ def test_mistakes_in_a_recipe_are_named_with_the_nearest_key():
         load_recipe("smoke", ['seed="7"'])
     with pytest.raises(ConfigError, match="do not fit into 10 steps"):
         load_recipe("smoke", ["steps=10"])
-    with pytest.raises(ConfigError, match="no such recipe; shipped are default"):
+    with pytest.raises(ConfigError, match=r"no such recipe; shipped are aminoaseed, .*smoke"):
         load_recipe("smokey")
     with pytest.raises(ConfigError, match="kind: must be one of 'growth', 'transformer'"):
         load_recipe("smoke", ['model.decoder.kind="grow"'])
