@@ -42,7 +42,7 @@ from quantizers.comparison_report import write_report  # noqa: E402
 from quantizers.fitting import TRANSITION, WARMUP, train  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results" / "comparison.json"
-CURRICULA = ("", "+provq")
+CURRICULA = ("", "+soft", "+warmup", "+provq")
 LEARNING_RATES = (1e-3, 5e-3, 2e-2)
 _HELD_BACK = 0.1
 
@@ -61,9 +61,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--store", type=Path, help="chain store; without it, only write the report")
     parser.add_argument("--size", type=int, default=512, help="codes (default: 512)")
-    parser.add_argument("--steps", type=int, default=1000, help="per training (default: 1000)")
+    parser.add_argument("--steps", type=int, default=800, help="per training (default: 800)")
     parser.add_argument("--batch", type=int, default=1024, help="latents per step (default: 1024)")
-    parser.add_argument("--fit-chains", type=int, default=320, help="training chains (320)")
+    parser.add_argument("--fit-chains", type=int, default=160, help="training chains (160)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each preset (default: 3)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="results file")
     return parser
@@ -228,21 +228,18 @@ def fitted(
     choosing, training = fit[order[:held]], fit[order[held:]]
     settings = {"size": size, "steps": steps, "batch": batch}
     first = {rate: train(name, training, rate=rate, seed=0, **settings) for rate in LEARNING_RATES}
-    grid = {
-        rate: relative_distortion(choosing, quantizer.decode(quantizer.encode(choosing)))
-        for rate, quantizer in first.items()
-    }
+    grid = {rate: scores(each, training, choosing)["distortion"] for rate, each in first.items()}
     rate = min(grid, key=grid.__getitem__)
     others = [train(name, training, rate=rate, seed=seed, **settings) for seed in range(1, seeds)]
     return {
         "learning_rate": rate,
         "held_back_distortion": {str(key): value for key, value in grid.items()},
-        "runs": [scores(quantizer, measured) for quantizer in (first[rate], *others)],
+        "runs": [scores(quantizer, training, measured) for quantizer in (first[rate], *others)],
     }
 
 
 @torch.no_grad()
-def scores(quantizer: ProgressiveQuantizer, latents: Tensor) -> dict[str, float]:
+def scores(quantizer: ProgressiveQuantizer, fit: Tensor, latents: Tensor) -> dict[str, float]:
     """
     Measure a trained quantizer.
 
@@ -250,6 +247,8 @@ def scores(quantizer: ProgressiveQuantizer, latents: Tensor) -> dict[str, float]
     ----------
     quantizer : ProgressiveQuantizer
         In eval mode.
+    fit : Tensor, shape=(latent, dim), dtype=float32
+        Latents that it was trained on.
     latents : Tensor, shape=(latent, dim), dtype=float32
         Latents that it was not trained on.
 
@@ -263,7 +262,8 @@ def scores(quantizer: ProgressiveQuantizer, latents: Tensor) -> dict[str, float]
     usages = [CodeUsage(quantizer.codebook.size) for _ in range(levels.shape[1])]
     for usage, column in zip(usages, levels.T, strict=True):
         usage.add(column)
-    return summary(latents, quantizer.decode(indices), usages)
+    readout = affine_readout(quantizer.decode(quantizer.encode(fit)), fit)
+    return summary(latents, quantizer.decode(indices), usages, readout)
 
 
 def kmeans_run(fit: Tensor, measured: Tensor, *, size: int, seed: int) -> dict[str, float]:
@@ -288,10 +288,36 @@ def kmeans_run(fit: Tensor, measured: Tensor, *, size: int, seed: int) -> dict[s
     indices = nearest_codes(measured, codes)
     usage = CodeUsage(size)
     usage.add(indices)
-    return summary(measured, codes[indices], [usage])
+    readout = affine_readout(codes[nearest_codes(fit, codes)], fit)
+    return summary(measured, codes[indices], [usage], readout)
 
 
-def summary(latents: Tensor, quantized: Tensor, usages: list[CodeUsage]) -> dict[str, float]:
+def affine_readout(quantized: Tensor, latents: Tensor) -> Tensor:
+    """
+    Return the affine map that best leads from quantized latents back to latents.
+
+    Parameters
+    ----------
+    quantized, latents : Tensor, shape=(latent, dim), dtype=float32
+        After and before quantization.
+
+    Returns
+    -------
+    Tensor, shape=(dim + 1, dim), dtype=float64
+        Its matrix, with the shift in the last row. A decoder can learn it: without it, a book on
+        the unit sphere would be charged for the length of the latents.
+    """
+    # By pseudo-inverse: quantized latents may lie in a subspace.
+    return torch.linalg.pinv(_with_ones(quantized)) @ latents.double()
+
+
+def _with_ones(vectors: Tensor) -> Tensor:
+    return torch.cat([vectors.double(), vectors.new_ones(len(vectors), 1).double()], dim=1)
+
+
+def summary(
+    latents: Tensor, quantized: Tensor, usages: list[CodeUsage], readout: Tensor
+) -> dict[str, float]:
     """
     Sum up one run.
 
@@ -301,15 +327,18 @@ def summary(latents: Tensor, quantized: Tensor, usages: list[CodeUsage]) -> dict
         Before and after.
     usages : list of CodeUsage
         One per level.
+    readout : Tensor, shape=(dim + 1, dim), dtype=float64
+        From `affine_readout`.
 
     Returns
     -------
     dict
-        Relative distortion, utilization and perplexity (means over levels), bits of an index, and
-        the spread of the quantized latents.
+        Relative distortion with and without the readout, utilization and perplexity (means over
+        levels), bits of an index, and the spread of the quantized latents.
     """
     return {
-        "distortion": relative_distortion(latents, quantized),
+        "distortion": relative_distortion(latents, _with_ones(quantized) @ readout),
+        "raw_distortion": relative_distortion(latents, quantized),
         "utilization": sum(each.utilization for each in usages) / len(usages),
         "perplexity": sum(each.perplexity for each in usages) / len(usages),
         "bits": sum(math.log2(len(each.counts)) for each in usages),

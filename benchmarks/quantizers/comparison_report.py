@@ -10,11 +10,17 @@ from provq_protein.extras import require_extra
 
 PAGE = "quantizers.md"
 FIGURE = "quantizers"
-_BASELINE, _PROVQ = "#999999", "#0072B2"
+# Color-blind safe (Okabe and Ito); offsets of the rows of a method, from above.
+_CURRICULA = (
+    ("", "#999999", 0.27, "alone"),
+    ("+soft", "#E69F00", 0.09, "+soft"),
+    ("+warmup", "#009E73", -0.09, "+warmup"),
+    ("+provq", "#0072B2", -0.27, "+provq"),
+)
 _PANELS = (
     ("distortion", "distortion (share of the variance)"),
     ("utilization", "utilization"),
-    ("effective_dimension", "effective dimension"),
+    ("participation_ratio", "participation ratio"),
 )
 
 
@@ -64,11 +70,14 @@ def page(results: Mapping[str, Any]) -> str:
         f"each row out of {', '.join(f'{rate:g}' for rate in config['learning_rates'])} on "
         "fitting latents held back.",
         "",
-        "Distortion is the mean squared error as a share of the variance of the latents; "
-        "utilization, perplexity and effective dimension (principal components for 99 % of the "
-        "variance of the quantized latents; participation ratio in brackets) are of the "
-        f"validation latents. Median of {len(config['seeds'])} seeds, and their range for the "
-        "distortion. The latents themselves have effective dimension "
+        "Distortion is the mean squared error as a share of the variance of the latents, after the "
+        "affine map that best leads from quantized latents to latents (fitted on the fitting "
+        "latents): a decoder could learn it, and `vanilla_l2` would otherwise be charged for the "
+        "length of the latents. Utilization, perplexity and effective dimension (principal "
+        "components for 99 % of the variance of the quantized latents; participation ratio in "
+        "brackets) are of the validation latents. "
+        f"Median of {len(config['seeds'])} seeds, and their range for the distortion. "
+        "The latents themselves have effective dimension "
         f"{results['latents']['effective_dimension']:.0f} "
         f"({results['latents']['participation_ratio']:.1f}).",
         "",
@@ -77,16 +86,17 @@ def page(results: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
         *[_row(name, entry) for name, entry in results["presets"].items()],
         "",
-        f"![Distortion, utilization and effective dimension of every quantizer]({FIGURE}.svg)",
+        f"![Distortion, utilization and participation ratio of every quantizer]({FIGURE}.svg)",
         "",
         "## What the numbers say",
         "",
         *_findings(results, methods),
         "",
-        "The latents do not move here, so that a warm-up has nothing to do: what `+provq` adds is "
-        "k-means seeding and the soft transition. What the curriculum does to an encoder that "
-        "learns at the same time cannot be seen in this table. `rvq` has two codes per latent and "
-        "twice the bits; `fsq` has no codes to train, but two linear maps.",
+        "The latents do not move here, so that a warm-up trains nothing: what `+warmup` and "
+        "`+provq` add is k-means seeding at its end, and `+soft` changes only what a decoder would "
+        "get. What the curriculum does to an encoder that learns at the same time cannot be seen "
+        "in this table. `rvq` has two codes per latent and twice the bits; `fsq` has no codes to "
+        "train, but two linear maps.",
         "",
         "Regenerate: `python benchmarks/quantizers/compare.py --store chains.h5`; without "
         "`--store` only this page and the plot are written anew, from "
@@ -135,11 +145,15 @@ def _findings(results: Mapping[str, Any], methods: list[str]) -> list[str]:
         + f". It is lower for {len(better)} of {len(methods)} methods"
         + (f", and not for {', '.join(f'`{name}`' for name in worse)}." if worse else "."),
     ]
-    for suffix, title in (("", "Alone"), ("+provq", "With `+provq`")):
+    for suffix, *_, title in _CURRICULA:
         used = {name: _median(presets[name + suffix], "utilization") for name in methods}
         low = [f"`{name}` {100 * used[name]:.1f} %" for name in methods if used[name] < 0.95]
         text = ", ".join(low) if low else "no method"
-        lines.append(f"* {title}, less than 95 % of the codes are used by: {text}.")
+        lines.append(
+            f"* `{title}`: less than 95 % of the codes are used by {text}.".replace(
+                "`alone`", "Alone"
+            )
+        )
     return lines
 
 
@@ -150,7 +164,7 @@ def _gain(presets: Mapping[str, Any], name: str) -> float:
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
     """
-    Draw distortion, utilization and effective dimension of every preset.
+    Draw distortion, utilization and participation ratio of every preset.
 
     Parameters
     ----------
@@ -175,12 +189,12 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         "axes.axisbelow": True,
     }
     with matplotlib.rc_context(style):
-        figure = figures.Figure(figsize=(9.0, 3.8), layout="constrained")
+        figure = figures.Figure(figsize=(9.0, 5.2), layout="constrained")
         panels = figure.subplots(1, len(_PANELS), sharey=True)
         for axes, (key, label) in zip(panels, _PANELS, strict=True):
             _panel(axes, results, key, label)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
         title = f"Quantizers with {results['config']['size']} codes on latents of the shipped model"
         figure.suptitle(title, fontsize=10)
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
@@ -190,17 +204,14 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
 def _panel(axes: Any, results: Mapping[str, Any], key: str, label: str) -> None:  # noqa: ANN401
     presets = results["presets"]
     methods = _methods(results)[::-1]
-    for suffix, color, offset, title in (
-        ("", _BASELINE, 0.16, "alone"),
-        ("+provq", _PROVQ, -0.16, "with ProVQ"),
-    ):
+    for suffix, color, offset, title in _CURRICULA:
         places: list[float] = []
         values: list[float] = []
         for row, name in enumerate(methods):
             found = _values(presets[name + suffix], key)
             values += found
             places += [row + offset] * len(found)
-        axes.scatter(values, places, s=18, color=color, alpha=0.8, linewidths=0, label=title)
+        axes.scatter(values, places, s=14, color=color, alpha=0.8, linewidths=0, label=title)
     if key == "distortion":
         least = _median(presets["k-means"], key)
         axes.axvline(least, color="#D55E00", linewidth=1, linestyle="--", label="k-means alone")
@@ -210,7 +221,7 @@ def _panel(axes: Any, results: Mapping[str, Any], key: str, label: str) -> None:
     else:
         latents = results["latents"][key]
         axes.axvline(latents, color="#000000", linewidth=1, linestyle=":")
-        axes.set_xlim(0, latents + 1)
+        axes.set_xlim(left=0)
         axes.text(latents, len(methods) - 0.45, "latents", ha="right", va="bottom", fontsize=8)
     axes.set_yticks(range(len(methods)), methods)
     axes.set_xlabel(label)
