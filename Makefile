@@ -22,7 +22,7 @@ say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden topodisc nearest \
-        quantizers card clean
+        quantizers tokenizers-table card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,10 @@ nearest: $(VENV)/.installed  ## Measure the search for the nearest code against 
 
 quantizers: $(VENV)/.installed  ## Compare all quantizers on real latents (STORE=chains.h5), or only rewrite the page
 	@$(BIN)/python benchmarks/quantizers/compare.py $(if $(STORE),--store '$(STORE)')
+
+tokenizers-table: $(VENV)/.installed  ## Rewrite the comparison of tokenizers from its results (RUNS=..., STORE=chains.h5 measure first)
+	@$(if $(RUNS),$(BIN)/python benchmarks/tokenizer_comparison/measure.py --store '$(STORE)' $(RUNS))
+	@$(BIN)/python benchmarks/tokenizer_comparison/table.py
 
 card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure
 	@test -n '$(STORE)' || { echo 'set STORE to the chain store that the model was trained on'; exit 2; }

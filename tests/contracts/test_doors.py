@@ -49,6 +49,7 @@ OURS = {
     # Folders of `benchmarks` whose scripts put it on the path.
     "quantizers",
     "reconstruction",
+    "tokenizer_comparison",
     "topodisc",
 }
 SHIPPED = ("provq_protein", "provq_vision", "benchmarks")

@@ -68,19 +68,21 @@ def test_reading_a_token_file_needs_no_torch() -> None:
 
 def test_the_commands_and_their_options_are_these() -> None:
     subparsers = cli.build_parser()._subparsers._group_actions[0].choices
-    assert list(subparsers) == ["encode", "decode", "info", "prepare", "train", "evaluate"]
+    names = ["encode", "decode", "info", "prepare", "train", "evaluate", "roundtrip"]
+    assert list(subparsers) == names
     options = {
         name: [
             "/".join(action.option_strings) or action.dest
             for action in subparsers[name]._actions
             if action.dest != "help"
         ]
-        for name in ("encode", "decode", "info")
+        for name in ("encode", "decode", "info", "roundtrip")
     }
     assert options == {
         "encode": ["files", "-o/--output", "--format", "--chains", "--model", "--overwrite"],
         "decode": ["tokens", "-o/--output", "--model", "--overwrite"],
         "info": ["path", "--json"],
+        "roundtrip": ["files", "--chains", "--model", "--json"],
     }
 
 

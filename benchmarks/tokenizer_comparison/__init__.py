@@ -1,0 +1,1 @@
+"""What does progressive quantization change in the paper's tokenizers?"""
