@@ -47,6 +47,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="where to train (default: a GPU if there is one)",
     )  # fmt: skip
+    parser.add_argument(
+        "--minutes", type=_minutes, metavar="M",
+        help="stop after a checkpoint when so much time has passed; the same command goes on",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument(
         "--compile", dest="compiled", action="store_true",
@@ -57,6 +61,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="build batches between steps instead of in the background; results are the same",
     )  # fmt: skip
     parser.set_defaults(run=run)
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    # Written so that NaN is refused as well.
+    if not value > 0.0:
+        msg = f"must be above 0, got {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -127,8 +140,14 @@ def _train(args: argparse.Namespace, device: "torch.device") -> None:
             log(event)
             show(event)
 
-        trainer.run(on_event=listen)
-    console.print(f"trained {trainer.step} steps; the model is in {args.output / MODEL}")
+        trainer.run(on_event=listen, seconds=60.0 * args.minutes if args.minutes else None)
+    if trainer.step < trainer.config.steps:
+        console.print(
+            f"stopped at step {trainer.step} of {trainer.config.steps} after {args.minutes:g} "
+            "minutes; the same command goes on"
+        )
+    else:
+        console.print(f"trained {trainer.step} steps; the model is in {args.output / MODEL}")
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -1,6 +1,7 @@
 """How do several processes train one model, and what do they add up?"""
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from provq_protein.errors import ConfigError
-from provq_protein.quantize.distributed import world_size
+from provq_protein.quantize.distributed import summed, world_size
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -76,6 +77,26 @@ def rank() -> int:
         From 0; 0 where there is one.
     """
     return distributed.get_rank() if world_size() > 1 else 0
+
+
+def deadline_passed(deadline: float | None) -> bool:
+    """
+    Tell whether it is time to stop, by the clock of the first process.
+
+    Parameters
+    ----------
+    deadline : float, optional
+        By ``time.perf_counter``; None for never. The same kind in every process.
+
+    Returns
+    -------
+    bool
+        The same in every process: they have to stop at the same step.
+    """
+    if deadline is None:
+        return False
+    passed = rank() == 0 and time.perf_counter() >= deadline
+    return bool(summed(torch.tensor(int(passed))))
 
 
 @torch.no_grad()

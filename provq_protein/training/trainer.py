@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.quantize import CodeUsage, Quantized
@@ -20,6 +19,7 @@ from provq_protein.runs.log import MetricsLog
 from provq_protein.training.averages import WeightAverages
 from provq_protein.training.batches import Batch, BatchPlan, usable_chains
 from provq_protein.training.config import TrainingConfig
+from provq_protein.training.noise import latent_noise
 from provq_protein.training.optimizer import (
     learning_rate,
     make_optimizer,
@@ -27,6 +27,7 @@ from provq_protein.training.optimizer import (
     set_learning_rate,
 )
 from provq_protein.training.prefetch import Prefetch
+from provq_protein.training.processes import deadline_passed
 from provq_protein.training.seeding import sample_latents
 from provq_protein.training.state import (
     check_settings,
@@ -152,7 +153,11 @@ class Trainer:
         return self.config.steps - self.config.settle_steps
 
     def run(
-        self, *, on_event: Callable[[Event], None] | None = None, stop_at: int | None = None
+        self,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        stop_at: int | None = None,
+        seconds: float | None = None,
     ) -> None:
         """
         Train to the end, or to a step.
@@ -163,6 +168,8 @@ class Trainer:
             Called with every logged event, in the first process.
         stop_at : int, optional
             Stop before this step, after a checkpoint; for tests and for runs in parts.
+        seconds : float, optional
+            Stop after the step that ends later than this, after a checkpoint.
 
         Raises
         ------
@@ -170,6 +177,7 @@ class Trainer:
             If the run diverges. The last checkpoint is from before.
         """
         last = self.config.steps if stop_at is None else min(stop_at, self.config.steps)
+        deadline = None if seconds is None else time.perf_counter() + seconds
         with Prefetch(self._batch, last=last, enabled=self.prefetch) as batches:
             while self.step < last:
                 started = time.perf_counter()
@@ -180,6 +188,8 @@ class Trainer:
                 event["seconds"] = round(elapsed, 4)
                 self._report(event, on_event)
                 self.step += 1
+                if deadline_passed(deadline):
+                    last = self.step
                 self._look_at_itself(on_event, last=last)
         if self.step == self.config.steps:
             on_first(self._finish)
@@ -206,7 +216,7 @@ class Trainer:
     def _batch(self, step: int) -> Batch:
         """Return the whole batch of a step; also called by the thread that prepares batches."""
         batch = (self.settle_plan if step >= self._settling_from else self.plan).batch(step)
-        return replace(batch, latent_noise=self._latent_noise(batch, step))
+        return replace(batch, latent_noise=latent_noise(self.config, batch, step=step))
 
     def _begin_stage(self) -> None:
         """Do what is due before the first step of a stage."""
@@ -312,16 +322,6 @@ class Trainer:
         reset_moments(self.optimizer, quantizer.codebook.parameters(), revived)
         if self.averages is not None and bool(revived.any()):
             self.averages.restart("quantizer.codebook.", rows=revived)
-
-    def _latent_noise(self, batch: Batch, step: int) -> Tensor | None:
-        """Noise on what the decoder gets, a function of seed and step; None where it is off."""
-        data = self.config.data
-        if data.latent_noise == 0.0:
-            return None
-        grown = min(1.0, step / max(1, data.latent_noise_ramp))
-        generator = torch.Generator().manual_seed((self.config.seed << 32) + step)
-        shape = (*batch.resolved.shape, self.config.model.encoder.latent_dim)
-        return grown * data.latent_noise * torch.randn(shape, generator=generator)
 
     def _utilization(self, stage: str, quantized: Quantized) -> float | None:
         """Share of codes in use in a batch; None in the warm-up, which looks at no code."""
