@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reporting.figures import common_style, digest_of, save_figure
+
 from provq_protein.extras import require_extra
 
 PAGE = "quantizers.md"
@@ -178,17 +180,8 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     MissingExtraError
         If matplotlib is not installed.
     """
-    matplotlib = require_extra("matplotlib", extra="plot", purpose="the comparison figure")
     figures = require_extra("matplotlib.figure", extra="plot", purpose="the comparison figure")
-    style = {
-        "svg.hashsalt": "provq",
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-    }
-    with matplotlib.rc_context(style):
+    with common_style("the comparison figure"):
         figure = figures.Figure(figsize=(9.0, 5.2), layout="constrained")
         panels = figure.subplots(1, len(_PANELS), sharey=True)
         for axes, (key, label) in zip(panels, _PANELS, strict=True):
@@ -197,8 +190,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
         title = f"Quantizers with {results['config']['size']} codes on latents of the shipped model"
         figure.suptitle(title, fontsize=10)
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-        figure.savefig(path.with_suffix(".png"), dpi=150)
+        save_figure(figure, path, digest_of(results["presets"]))
 
 
 def _panel(axes: Any, results: Mapping[str, Any], key: str, label: str) -> None:  # noqa: ANN401

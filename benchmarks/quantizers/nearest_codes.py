@@ -8,7 +8,6 @@ Both run in turn in one process for the times, and each alone in a fresh process
 """
 
 import argparse
-import json
 import multiprocessing
 import platform
 import statistics
@@ -27,6 +26,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 if __name__ in {"__main__", "__mp_main__"}:
     # So that the script and its processes run without an installation.
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
+
+from reporting.files import save_results  # noqa: E402
 
 from provq_protein import __version__  # noqa: E402
 from quantizers.search_forms import FORMS, Shape, draw  # noqa: E402
@@ -84,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     results = measure(SHAPES, repeats=args.repeats, seed=args.seed)
     Console(width=110).print(as_table(results))
-    save(args.output, results)
+    save_results(args.output, results)
     print(f"wrote {args.output}")
     return 0
 
@@ -356,23 +357,6 @@ def as_table(results: Mapping[str, Any]) -> Table:
                 ids,
             )
     return table
-
-
-def save(path: Path, results: Mapping[str, Any]) -> None:
-    """
-    Write results, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The JSON file; replaced if it exists.
-    results : mapping
-        JSON values.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

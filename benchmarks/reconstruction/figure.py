@@ -1,10 +1,10 @@
 """How do the scores of single chains depend on their length, beside those of the controls?"""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from reporting.figures import common_style, digest_of, save_figure, shows
 
 from provq_protein.extras import require_extra
 from reconstruction.card_text import column, set_title
@@ -34,7 +34,7 @@ def data_digest(results: Mapping[str, Any]) -> str:
         Of a SHA-256.
     """
     shown = {name: results["sets"][name]["chains"] for name in _shown_sets(results)}
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+    return digest_of(shown)
 
 
 def is_current(path: Path, results: Mapping[str, Any]) -> bool:
@@ -53,7 +53,7 @@ def is_current(path: Path, results: Mapping[str, Any]) -> bool:
     bool
         False if there is no such file, or it shows other numbers.
     """
-    return path.is_file() and data_digest(results).encode() in path.read_bytes()
+    return shows(path, data_digest(results))
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
@@ -72,19 +72,9 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     MissingExtraError
         If matplotlib is not installed.
     """
-    matplotlib = require_extra("matplotlib", extra="plot", purpose="the reconstruction figure")
     # The object interface, without pyplot: no display and no global state.
     figures = require_extra("matplotlib.figure", extra="plot", purpose="the reconstruction figure")
-    style = {
-        "svg.hashsalt": "provq",
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-    }
-    digest = data_digest(results)
-    with matplotlib.rc_context(style):
+    with common_style("the reconstruction figure"):
         figure = figures.Figure(figsize=(8.2, 3.5), layout="constrained")
         for axes, (metric, label) in zip(figure.subplots(1, 2), _PANELS, strict=True):
             _panel(axes, results, metric, label)
@@ -94,8 +84,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             handles[::-1], labels[::-1], loc="outside lower center", ncols=3, frameon=False
         )
         figure.suptitle(f"Reconstruction of each chain of {names}", fontsize=10)
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None, "Description": digest})
-        figure.savefig(path.with_suffix(".png"), dpi=150, metadata={"Description": digest})
+        save_figure(figure, path, data_digest(results))
 
 
 def _shown_sets(results: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,8 @@ if __name__ == "__main__":
     # So that the script runs without an installation, and finds its own folder's modules.
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
+from reporting.files import save_results  # noqa: E402
+
 from provq_protein import __version__  # noqa: E402
 from provq_protein.errors import ProvqError  # noqa: E402
 from provq_protein.evaluation.roundtrip import evaluate_roundtrip  # noqa: E402
@@ -155,7 +157,7 @@ def main(argv: list[str] | None = None) -> int:
         "sets": dict(zip([one.name for one in sets], measure_all(sets, args), strict=True)),
     }
     path = args.output_folder / f"{args.model.resolve().name}.json"
-    results_file.save_results(path, results)
+    save_results(path, results)
     print(f"wrote {path}; now update the model card with benchmarks/reconstruction/card.py")
     return 0
 

@@ -1,11 +1,11 @@
 """How do the curves of the runs, and their latents and codes, look?"""
 
-import hashlib
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from reporting.figures import common_style, digest_of, save_figure, shows
 
 from provq_protein.extras import require_extra
 from tokenizer_comparison.results import Comparison
@@ -18,14 +18,6 @@ _PURPOSE = "a figure of the tokenizers"
 # Color-blind safe (Okabe and Ito), by place within the family; ProVQ is the last.
 _COLORS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2")
 _LATENTS, _CODES, _UNUSED = "#E69F00", "#0072B2", "#999999"
-_STYLE = {
-    "svg.hashsalt": "provq",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
 # Part of the curves, column, label, logarithmic.
 _PANELS = (
     ("validation", "utilization", "share of codes used\n(validation)", False),
@@ -70,7 +62,7 @@ def data_digest(comparison: Comparison) -> str:
         for key, runs in comparison.items()
         for seed, run in runs.items()
     }
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+    return digest_of(shown)
 
 
 def is_current(path: Path, comparison: Comparison) -> bool:
@@ -89,7 +81,7 @@ def is_current(path: Path, comparison: Comparison) -> bool:
     bool
         False if there is no such file, or it shows other numbers.
     """
-    return path.is_file() and data_digest(comparison).encode() in path.read_bytes()
+    return shows(path, data_digest(comparison))
 
 
 def draw(comparison: Comparison, folder: Path) -> None:
@@ -108,13 +100,9 @@ def draw(comparison: Comparison, folder: Path) -> None:
     MissingExtraError
         If matplotlib is not installed.
     """
-    matplotlib = require_extra("matplotlib", extra="plot", purpose=_PURPOSE)
-    digest = data_digest(comparison)
-    with matplotlib.rc_context(_STYLE):
+    with common_style(_PURPOSE):
         for name, figure in ((CURVES, _curves(comparison)), (EMBEDDINGS, _embeddings(comparison))):
-            drawn = {"Date": None, "Description": digest}
-            figure.savefig(folder / f"{name}.svg", dpi=150, metadata=drawn)
-            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Description": digest})
+            save_figure(figure, folder / name, data_digest(comparison))
 
 
 def band(

@@ -24,6 +24,7 @@ if __name__ == "__main__":
 
 from reconstruction.run import describe_model  # noqa: E402
 from reconstruction.sources import ChainSet, from_arrays, from_files, from_store  # noqa: E402
+from reporting.files import save_results  # noqa: E402
 
 from provq_protein import __version__  # noqa: E402
 from provq_protein.errors import ConfigError, ProvqError  # noqa: E402
@@ -106,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
                 if results_file.is_current(path, run / MODEL, wanted):
                     print(f"{path.name}: is current")
                     continue
-                results_file.save(path, measure(run, sets, bars))
+                save_results(path, measure(run, sets, bars))
                 print(f"wrote {path}")
     except (ProvqError, OSError, ValueError) as error:
         print(f"measure.py: error: {error}", file=sys.stderr)

@@ -1,11 +1,11 @@
 """What is in a results file, and do all of them belong to one comparison?"""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reconstruction.results import save_results, weights_digest
+from reconstruction.results import weights_digest
+from reporting import files
 
 from provq_protein.errors import ConfigError
 from tokenizer_comparison.variants import VARIANTS, common_settings
@@ -40,25 +40,6 @@ def path_of(folder: Path, variant: str, seed: int) -> Path:
     return folder / f"{variant}.{seed}.json"
 
 
-def save(path: Path, results: Results) -> None:
-    """
-    Write results, whole or not at all, one chain per line.
-
-    Parameters
-    ----------
-    path : Path
-        The JSON file; replaced if it exists.
-    results : mapping
-        JSON values.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        save_results(temporary, results)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def load(path: Path) -> dict[str, Any]:
     """
     Read the results of one run.
@@ -66,7 +47,7 @@ def load(path: Path) -> dict[str, Any]:
     Parameters
     ----------
     path : Path
-        As `save` wrote it.
+        As ``measure.py`` wrote it.
 
     Returns
     -------
@@ -78,18 +59,7 @@ def load(path: Path) -> dict[str, Any]:
     ConfigError
         If there is no such file, or it holds something else.
     """
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: is no results file ({error}); {_ADVICE}"
-        raise ConfigError(msg) from error
-    if not isinstance(results, dict) or results.get("format") != FORMAT:
-        msg = f"{path}: is no results file of the tokenizers; {_ADVICE}"
-        raise ConfigError(msg)
-    if results.get("format_version") != FORMAT_VERSION:
-        found = results.get("format_version")
-        msg = f"{path}: results format {found}; this release reads {FORMAT_VERSION}; {_ADVICE}"
-        raise ConfigError(msg)
+    results = files.load_results(path, kind=FORMAT, version=FORMAT_VERSION, advice=_ADVICE)
     if results.get("variant") not in VARIANTS:
         msg = f"{path}: variant {results.get('variant')!r}; known are {', '.join(VARIANTS)}"
         raise ConfigError(msg)

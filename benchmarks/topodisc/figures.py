@@ -1,10 +1,10 @@
 """How do Figure 3, and the improvement of each seed, look?"""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from reporting.figures import common_style, digest_of, save_figure, shows
 
 from provq_protein.extras import require_extra
 from topodisc.paper import IMPROVEMENTS
@@ -17,14 +17,6 @@ SUFFIXES = (".svg", ".png")
 _PURPOSE = "a figure of TopoDisc"
 # Color-blind safe (Okabe and Ito).
 _DISK, _TRIANGLE, _CODES = "#E69F00", "#009E73", "#0072B2"
-_STYLE = {
-    "svg.hashsalt": "provq",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
 _PANELS = {"disk": "disk", "triangle": "triangle", "total": "all points"}
 
 
@@ -60,7 +52,7 @@ def data_digest(results: Mapping[str, Any]) -> str:
         Of a SHA-256.
     """
     shown = [results[key] for key in ("settings", "seeds", "rows", "snapshots")]
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+    return digest_of(shown)
 
 
 def is_current(path: Path, results: Mapping[str, Any]) -> bool:
@@ -79,7 +71,7 @@ def is_current(path: Path, results: Mapping[str, Any]) -> bool:
     bool
         False if there is no such file, or it shows other numbers.
     """
-    return path.is_file() and data_digest(results).encode() in path.read_bytes()
+    return shows(path, data_digest(results))
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> None:
@@ -98,17 +90,9 @@ def draw(results: Mapping[str, Any], folder: Path) -> None:
     MissingExtraError
         If matplotlib is not installed.
     """
-    matplotlib = require_extra("matplotlib", extra="plot", purpose=_PURPOSE)
-    digest = data_digest(results)
-    with matplotlib.rc_context(_STYLE):
-        for name, figure in (
-            (EMBEDDINGS, _embeddings(results)),
-            (GAINS, _gains(results)),
-        ):
-            path = folder / name
-            drawn = {"Date": None, "Description": digest}
-            figure.savefig(path.with_suffix(".svg"), dpi=150, metadata=drawn)
-            figure.savefig(path.with_suffix(".png"), dpi=150, metadata={"Description": digest})
+    with common_style(_PURPOSE):
+        for name, figure in ((EMBEDDINGS, _embeddings(results)), (GAINS, _gains(results))):
+            save_figure(figure, folder / name, data_digest(results))
 
 
 def _figure(width: float, height: float) -> Any:  # noqa: ANN401  # matplotlib may be absent

@@ -1,13 +1,13 @@
 """What is in a results file, and which statistics follow from it?"""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provq_protein.errors import ConfigError
+from reporting import files
+
 from topodisc.settings import BASELINE, PROVQ
 
 FORMAT = "provq-topodisc"
@@ -57,19 +57,7 @@ def load_results(path: Path) -> dict[str, Any]:
         If there is no such file, or it holds something else.
     """
     advice = "make it with: make topodisc"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: is no results file ({error}); {advice}"
-        raise ConfigError(msg) from error
-    if not isinstance(results, dict) or results.get("format") != FORMAT:
-        msg = f"{path}: is no results file of TopoDisc; {advice}"
-        raise ConfigError(msg)
-    if results.get("format_version") != FORMAT_VERSION:
-        found = results.get("format_version")
-        msg = f"{path}: results format {found}; this release reads {FORMAT_VERSION}; {advice}"
-        raise ConfigError(msg)
-    return results
+    return files.load_results(path, kind=FORMAT, version=FORMAT_VERSION, advice=advice)
 
 
 def errors(results: Mapping[str, Any], row: str, part: str) -> list[float]:

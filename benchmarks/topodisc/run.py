@@ -19,7 +19,7 @@ if __name__ == "__main__":
     # So that the script runs without an installation, and finds its own folder's modules.
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
-from reconstruction.results import save_results  # noqa: E402
+from reporting.files import save_results  # noqa: E402
 
 from provq_protein.errors import ProvqError  # noqa: E402
 from topodisc import figures, report  # noqa: E402

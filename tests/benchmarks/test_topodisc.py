@@ -291,7 +291,11 @@ def test_an_edited_report_is_stale(module, written, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is no results file"), ("[]", "is no results file"), ('{"format": "x"}', "TopoDisc")],
+    [
+        ("{", "is no results file"),
+        ("[]", "is no results file"),
+        ('{"format": "x"}', "provq-topodisc"),
+    ],
 )
 def test_another_file_is_refused(module, tmp_path, capsys, text, message):
     (tmp_path / "topodisc.json").write_text(text)

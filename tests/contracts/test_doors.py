@@ -49,6 +49,7 @@ OURS = {
     # Folders of `benchmarks` whose scripts put it on the path.
     "quantizers",
     "reconstruction",
+    "reporting",
     "tokenizer_comparison",
     "topodisc",
 }

@@ -26,7 +26,7 @@ def test_results_hold_times_memory_and_ties_of_every_shape(
     results = benchmark.measure([shape], repeats=2, seed=1)
     assert torch.get_num_threads() == threads
     path = tmp_path / "new" / "results.json"
-    benchmark.save(path, results)
+    benchmark.save_results(path, results)
     assert [one.name for one in path.parent.iterdir()] == ["results.json"]
     read = json.loads(path.read_text(encoding="utf-8"))
     assert read == results

@@ -1,0 +1,1 @@
+"""What do all benchmarks do with their numbers?"""
