@@ -55,8 +55,8 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 
 # The rigid step from one residue to the next in a right-handed helix and in a strand: axes of
 # the next frame in this one, then its origin (Angstrom), rounded from real chains.
-_HELIX = ((0.32, -0.94, 0.13), (0.38, 0.25, 0.89), (-2.4, -0.4, -2.9))
-_STRAND = ((-0.45, -0.63, -0.63), (0.60, -0.76, 0.25), (-2.4, -0.8, -2.8))
+_HELIX = ((0.37, -0.31, 0.87), (0.92, 0.04, -0.37), (-3.57, 0.99, 0.85))
+_STRAND = ((0.28, 0.90, -0.27), (0.96, -0.21, 0.15), (-3.55, -0.98, -0.90))
 
 
 def random_coords(length: int, seed: int) -> np.ndarray:

@@ -72,9 +72,11 @@ def shuffled_tokens(tokens: TokenSequence, *, seed: int | Sequence[int]) -> Toke
 
 def untrained_twin(tokenizer: StructureTokenizer, seed: int) -> StructureTokenizer:
     """
-    Return a tokenizer with the same encoder and codes, whose decoder has fresh weights.
+    Return a tokenizer with the same encoder and codes that has not learned to read them.
 
-    It reads the same tokens, so what it lacks is what training gave to the decoder.
+    Its decoder has fresh weights and so has, in a model that grows chains by the steps that
+    codes mean, the reader of these steps. It reads the same tokens: what it lacks is what
+    training gave to the way back.
 
     Parameters
     ----------
@@ -93,7 +95,10 @@ def untrained_twin(tokenizer: StructureTokenizer, seed: int) -> StructureTokeniz
     fresh.encoder.load_state_dict(trained.encoder.state_dict())
     fresh.quantizer.load_state_dict(trained.quantizer.state_dict())
     fresh.to(next(trained.parameters()).device)
-    return StructureTokenizer(fresh, name=f"{tokenizer.name}, untrained decoder")
+    twin = StructureTokenizer(fresh, name=f"{tokenizer.name}, untrained decoder")
+    # It accepts tokens of the other one, although their steps mean nothing to it.
+    twin.fingerprint = tokenizer.fingerprint
+    return twin
 
 
 def continuous_roundtrip(tokenizer: StructureTokenizer, backbone: Backbone) -> Backbone:

@@ -3,15 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from provq_protein.errors import CheckpointError, ConfigError
+from provq_protein.errors import CheckpointError
+from provq_protein.model.chain_decoder import ChainDecoder, ChainDecoderConfig, StepReader
+from provq_protein.model.chain_encoder import ChainEncoder, ChainEncoderConfig
+from provq_protein.model.closed_loop import codes_along_chains
 from provq_protein.model.config import ModelConfig
+from provq_protein.model.folder_checks import check_fingerprint, check_shapes, model_config
 from provq_protein.model.geometric_encoder import GeometricEncoder, GeometricEncoderConfig
 from provq_protein.model.growth_decoder import (
     GrowthDecoder,
@@ -22,7 +26,7 @@ from provq_protein.model.neighborhood_encoder import NeighborhoodEncoder
 from provq_protein.model.transformer_decoder import TransformerDecoder, TransformerDecoderOutput
 from provq_protein.quantize import ALWAYS_HARD, ProgressiveSchedule, Quantized, build_method
 from provq_protein.runs import checkpoint
-from provq_protein.runs.config import from_mapping, to_mapping
+from provq_protein.runs.config import to_mapping
 
 _FINGERPRINT_DIGITS = 16
 # Kinds of codebook that have another name among quantization methods.
@@ -71,6 +75,8 @@ class StructureAutoencoder(nn.Module):
         self.config = config
         if isinstance(config.encoder, GeometricEncoderConfig):
             self.encoder = GeometricEncoder(config.encoder)
+        elif isinstance(config.encoder, ChainEncoderConfig):
+            self.encoder = ChainEncoder(config.encoder)
         else:
             self.encoder = NeighborhoodEncoder(config.encoder)
         self.quantizer = build_method(
@@ -80,7 +86,12 @@ class StructureAutoencoder(nn.Module):
             schedule=schedule,
             commitment_weight=config.codebook.commitment_weight,
         )
-        if isinstance(config.decoder, GrowthDecoderConfig):
+        self.course = None
+        if isinstance(config.encoder, ChainEncoderConfig):
+            self.course = StepReader(config.encoder.latent_dim, config.encoder.course_width)
+        if isinstance(config.decoder, ChainDecoderConfig):
+            self.decoder = ChainDecoder(config.decoder)
+        elif isinstance(config.decoder, GrowthDecoderConfig):
             self.decoder = GrowthDecoder(config.decoder)
         else:
             self.decoder = TransformerDecoder(config.decoder)
@@ -163,10 +174,13 @@ class StructureAutoencoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not freeze_encoder):
             latents = self.encoder(coords, resolved, residue_numbers, present)
             quantized = self.quantizer(latents, step=step, mask=resolved & present)
-        given = quantized.latents
-        if latent_noise is not None:
-            given = given + quantized.alpha * latent_noise
-        decoded = self.decoder(given, resolved, residue_numbers, present)
+            if freeze_encoder:
+                quantized = self._as_encoded(quantized, latents, coords, resolved & present)
+            given = quantized.latents
+            if latent_noise is not None:
+                given = given + quantized.alpha * latent_noise
+            course = self._course(given, resolved & present)
+        decoded = self.decoder(given, resolved, residue_numbers, present, **course)
         return AutoencoderOutput(latents, quantized, decoded)
 
     def embed(
@@ -203,7 +217,57 @@ class StructureAutoencoder(nn.Module):
         Tensor, shape=(batch, residue), dtype=int64
             Indices; without meaning where a residue is unresolved or padding.
         """
-        return self.quantizer.encode(self.embed(coords, resolved, residue_numbers, present))
+        latents = self.embed(coords, resolved, residue_numbers, present)
+        return self.assign(latents, coords, resolved & present)
+
+    @torch.no_grad()
+    def assign(self, latents: Tensor, coords: Tensor, resolved: Tensor) -> Tensor:
+        """
+        Return the index of each latent's code.
+
+        Parameters
+        ----------
+        latents : Tensor, shape=(batch, residue, latent_dim), dtype=float32
+            From `embed`.
+        coords : Tensor, shape=(batch, residue, 3, 3), dtype=float32
+            What was embedded: N, CA and C, in Angstrom.
+        resolved : Tensor, shape=(batch, residue), dtype=bool
+            True where the residue is there and has its three atoms.
+
+        Returns
+        -------
+        Tensor, shape=(batch, residue), dtype=int64
+            The nearest codes or, for a model that follows the chain (``drift_weight``), those
+            that rebuild it best.
+        """
+        nearest = self.quantizer.encode(latents)
+        config = self.config.encoder
+        if self.course is None or not isinstance(config, ChainEncoderConfig):
+            return nearest
+        return codes_along_chains(
+            nearest,
+            latents,
+            self.codebook(),
+            self.course,
+            coords,
+            resolved,
+            drift_weight=config.drift_weight,
+        )
+
+    def _as_encoded(
+        self, quantized: Quantized, latents: Tensor, coords: Tensor, resolved: Tensor
+    ) -> Quantized:
+        """Give the decoder the codes of the ids that `encode` returns."""
+        if self.course is None:
+            return quantized
+        indices = self.assign(latents, coords, resolved)
+        return replace(quantized, indices=indices, latents=self.quantizer.decode(indices))
+
+    def _course(self, latents: Tensor, resolved: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return the steps that latents stand for, for a decoder that wants them."""
+        if self.course is None:
+            return {}
+        return {"steps": self.course(torch.where(resolved[..., None], latents, 0.0))}
 
     def decode(
         self, indices: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
@@ -245,7 +309,8 @@ class StructureAutoencoder(nn.Module):
         Tensor, shape=(batch, residue, 3, 3), dtype=float32
             N, CA and C, in Angstrom, in an arbitrary pose.
         """
-        return self.decoder(latents, resolved, residue_numbers, present).coords
+        course = self._course(latents, resolved & present)
+        return self.decoder(latents, resolved, residue_numbers, present, **course).coords
 
     def fingerprint(self) -> str:
         """
@@ -254,8 +319,8 @@ class StructureAutoencoder(nn.Module):
         Returns
         -------
         str
-            SHA-256 over the configuration and tensors of encoder and codebook. The decoder
-            is left out: a better decoder for the same ids keeps them valid.
+            SHA-256 over the configuration and tensors of all parts but the decoder: a better
+            decoder for the same ids keeps them valid.
         """
         settings = {
             "encoder": to_mapping(self.config)["encoder"],
@@ -319,54 +384,12 @@ class StructureAutoencoder(nn.Module):
             msg = f"{folder}: no such model folder; it should hold {parts}"
             raise CheckpointError(msg)
         document = checkpoint.load_document(folder / checkpoint.CONFIG)
-        config = _model_config(folder, document)
+        config = model_config(folder, document)
         tensors = checkpoint.load_tensors(folder / checkpoint.WEIGHTS)
         with torch.device("meta"):
             expected = {name: value.shape for name, value in cls(config).state_dict().items()}
-        _check_shapes(folder, expected, tensors)
+        check_shapes(folder, expected, tensors)
         model = cls.build(config)
         model.load_state_dict(tensors)
-        _check_fingerprint(folder, document, model)
+        check_fingerprint(folder, document, model.fingerprint())
         return model
-
-
-def _model_config(folder: Path, document: Mapping[str, Any]) -> ModelConfig:
-    where = f"{folder / checkpoint.CONFIG}"
-    if document.get("format") != "provq-model":
-        msg = f"{where}: is no model configuration (its 'format' is {document.get('format')!r})"
-        raise CheckpointError(msg)
-    version = document.get("format_version")
-    if version != checkpoint.FORMAT_VERSION:
-        msg = f"{where}: model format {version}; this release reads {checkpoint.FORMAT_VERSION}"
-        raise CheckpointError(msg)
-    try:
-        return from_mapping(ModelConfig, document.get("model", {}), where=where)
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error
-
-
-def _check_shapes(
-    folder: Path, expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]
-) -> None:
-    path = folder / checkpoint.WEIGHTS
-    absent = sorted(set(expected) - set(tensors))
-    strange = sorted(set(tensors) - set(expected))
-    if absent or strange:
-        msg = f"{path}: does not fit its configuration: absent {absent[:3]}, unknown {strange[:3]}"
-        raise CheckpointError(msg)
-    for name, shape in expected.items():
-        if tensors[name].shape != shape:
-            msg = f"{path}: {name} has shape {tuple(tensors[name].shape)}, expected {tuple(shape)}"
-            raise CheckpointError(msg)
-
-
-def _check_fingerprint(
-    folder: Path, document: Mapping[str, Any], model: StructureAutoencoder
-) -> None:
-    found, recorded = model.fingerprint(), document.get("fingerprint")
-    if found != recorded:
-        msg = (
-            f"{folder}: the weights have fingerprint {found}, the configuration records "
-            f"{recorded}; the two files do not belong together"
-        )
-        raise CheckpointError(msg)

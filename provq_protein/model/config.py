@@ -4,14 +4,24 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from provq_protein.errors import ConfigError
+from provq_protein.model.chain_decoder import ChainDecoderConfig
+from provq_protein.model.chain_encoder import ChainEncoderConfig
 from provq_protein.model.geometric_encoder import GeometricEncoderConfig
 from provq_protein.model.growth_decoder import GrowthDecoderConfig
 from provq_protein.model.neighborhood_encoder import NeighborhoodEncoderConfig
 from provq_protein.model.transformer_decoder import TransformerDecoderConfig
 from provq_protein.runs.config import KINDS
 
-ENCODER_KINDS = {"neighborhood": NeighborhoodEncoderConfig, "geometric": GeometricEncoderConfig}
-DECODER_KINDS = {"growth": GrowthDecoderConfig, "transformer": TransformerDecoderConfig}
+ENCODER_KINDS = {
+    "neighborhood": NeighborhoodEncoderConfig,
+    "chain": ChainEncoderConfig,
+    "geometric": GeometricEncoderConfig,
+}
+DECODER_KINDS = {
+    "growth": GrowthDecoderConfig,
+    "chain": ChainDecoderConfig,
+    "transformer": TransformerDecoderConfig,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +62,31 @@ class ModelConfig:
 
     Parameters
     ----------
-    encoder : NeighborhoodEncoderConfig or GeometricEncoderConfig
-        By ``kind``: "neighborhood" or "geometric".
+    encoder : NeighborhoodEncoderConfig, ChainEncoderConfig or GeometricEncoderConfig
+        By ``kind``: "neighborhood", "chain" or "geometric".
     codebook : CodebookConfig
         The codes.
-    decoder : GrowthDecoderConfig or TransformerDecoderConfig
-        By ``kind``: "growth" or "transformer".
+    decoder : GrowthDecoderConfig, ChainDecoderConfig or TransformerDecoderConfig
+        By ``kind``: "growth", "chain" or "transformer".
     """
 
-    encoder: NeighborhoodEncoderConfig | GeometricEncoderConfig = field(
+    encoder: NeighborhoodEncoderConfig | ChainEncoderConfig | GeometricEncoderConfig = field(
         metadata={KINDS: ENCODER_KINDS}
     )
     codebook: CodebookConfig
-    decoder: GrowthDecoderConfig | TransformerDecoderConfig = field(metadata={KINDS: DECODER_KINDS})
+    decoder: GrowthDecoderConfig | ChainDecoderConfig | TransformerDecoderConfig = field(
+        metadata={KINDS: DECODER_KINDS}
+    )
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
+        follows = isinstance(self.encoder, ChainEncoderConfig)
+        if follows != isinstance(self.decoder, ChainDecoderConfig):
+            msg = (
+                "an encoder of kind 'chain' and a decoder of kind 'chain' need each other: the "
+                "steps that the one puts into latents are those by which the other grows"
+            )
+            raise ConfigError(msg)
         if self.encoder.latent_dim != self.decoder.latent_dim:
             msg = (
                 f"encoder.latent_dim ({self.encoder.latent_dim}) and decoder.latent_dim "

@@ -17,7 +17,7 @@ from provq_protein.model.refinement import (
 )
 
 # A CA-CA step along the chain is 3.8 Angstrom long; the step head predicts in this unit.
-_STEP_SCALE = 3.8
+STEP_SCALE = 3.8
 # Jumps in the residue numbering: 0 or 1 (none), 2 ... 15, and everything else.
 _GAP_CLASSES = 16
 
@@ -118,6 +118,8 @@ class GrowthDecoder(nn.Module):
     is arbitrary.
     """
 
+    predicts_steps = True
+
     def __init__(self, config: GrowthDecoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -130,7 +132,8 @@ class GrowthDecoder(nn.Module):
             _TrunkBlock(width, config.heads, config.ffn_ratio) for _ in range(config.trunk_blocks)
         )
         self.trunk_norm = nn.LayerNorm(width)
-        self.step = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 9))
+        if self.predicts_steps:
+            self.step = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 9))
         self.pair = PairFeatures(width, config.pair_width)
         self.distances = nn.Linear(config.pair_width, config.distance_bins)
         self.refine = nn.ModuleList(
@@ -139,7 +142,13 @@ class GrowthDecoder(nn.Module):
         )
 
     def forward(
-        self, latents: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+        self,
+        latents: Tensor,
+        resolved: Tensor,
+        residue_numbers: Tensor,
+        present: Tensor,
+        *,
+        steps: tuple[Tensor, Tensor] | None = None,
     ) -> GrowthDecoderOutput:
         """
         Decode latents to backbone coordinates.
@@ -154,6 +163,9 @@ class GrowthDecoder(nn.Module):
             Author numbering; only jumps between successive residues are used.
         present : Tensor, shape=(batch, residue), dtype=bool
             False where the batch is padded.
+        steps : tuple of Tensor, shapes=(batch, residue, 3, 3) and (batch, residue, 3), optional
+            The rotation and translation (Angstrom) from each residue to the next one, for a
+            decoder that does not predict them.
 
         Returns
         -------
@@ -167,7 +179,7 @@ class GrowthDecoder(nn.Module):
         for block in self.trunk:
             hidden = block(hidden, present, rotary)
         hidden = self.trunk_norm(hidden)
-        step_rotations, step_translations = self._steps(hidden)
+        step_rotations, step_translations = self._steps(hidden) if steps is None else _inner(steps)
         frames = _grow(step_rotations.detach(), step_translations.detach())
         refined = []
         relate, logits = self._relations(hidden)
@@ -199,7 +211,13 @@ class GrowthDecoder(nn.Module):
 
     def _steps(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         first, second, shift = self.step(hidden[:, :-1]).float().split(3, dim=-1)
-        return rotation_from_axes(first, second), shift * _STEP_SCALE
+        return rotation_from_axes(first, second), shift * STEP_SCALE
+
+
+def _inner(steps: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Leave out the step that would follow the last residue."""
+    rotations, translations = steps
+    return rotations[:, :-1], translations[:, :-1]
 
 
 def _gap_classes(residue_numbers: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from provq_protein.geometry.bonds import peptide_bonds
 from provq_protein.geometry.frames import backbone_frames, place_backbone, relative_frames
 from provq_protein.model.growth_decoder import GrowthDecoderOutput
 from provq_protein.model.refinement import Frames
@@ -16,8 +17,10 @@ _FAPE_CLAMP = 10.0
 # A far looser clamp, at a small weight, keeps a pull on badly misplaced parts.
 _FAPE_FAR_CLAMP = 40.0
 _FAPE_FAR_WEIGHT = 0.1
-# Successive residues whose C and N are farther apart than this are not bonded (Angstrom).
-_BOND_LIMIT = 2.5
+# Residues over which steps are composed when they are judged together.
+_LONGEST_SPAN = 64
+# Spans that end farther off than this (Angstrom) wait until shorter ones are right.
+_LOST = 5.0
 _LDDT_CUTOFF = 15.0
 _LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
 _FIRST_DISTANCE = 4.0
@@ -33,6 +36,8 @@ class GrowthLossConfig:
     ----------
     step : float
         Squared error of the step from each residue to the next, as grown.
+    span : float
+        How far steps lead astray together, see `span_error`.
     refined_step : float
         The same after the last refinement, growing linearly where it is large.
     frame_aligned : float
@@ -44,6 +49,7 @@ class GrowthLossConfig:
     """
 
     step: float
+    span: float
     refined_step: float
     frame_aligned: float
     lddt: float
@@ -59,12 +65,13 @@ class GrowthLoss:
     ----------
     total : Tensor
         Weighted sum, a scalar with gradient.
-    step, refined_step, frame_aligned, lddt, distance : Tensor
+    step, span, refined_step, frame_aligned, lddt, distance : Tensor
         The terms, see `GrowthLossConfig`.
     """
 
     total: Tensor
     step: Tensor
+    span: Tensor
     refined_step: Tensor
     frame_aligned: Tensor
     lddt: Tensor
@@ -95,10 +102,11 @@ def growth_loss(
     """
     coords = torch.where(resolved[..., None, None], coords, 0.0)
     true = Frames(*backbone_frames(coords))
-    bonded = _bonded(coords, resolved)
+    bonded = peptide_bonds(coords, resolved)
     last = output.refined[-1]
     grown = _step_errors(output.step_rotations, output.step_translations, true)
     step = _masked_mean(grown, bonded)
+    span = span_error(output.step_rotations, output.step_translations, true, bonded)
     # Refined frames may tear the chain at first: a squared error would drown every other
     # gradient then, so this one grows linearly where it is large.
     torn = _step_errors(*relative_frames(last.rotations, last.translations), true)
@@ -110,12 +118,13 @@ def growth_loss(
     distance = _distance_error(output.distance_logits, true.translations, resolved)
     total = (
         config.step * step
+        + config.span * span
         + config.refined_step * refined_step
         + config.frame_aligned * aligned
         + config.lddt * smooth
         + config.distance * distance
     )
-    return GrowthLoss(total, step, refined_step, aligned, smooth, distance)
+    return GrowthLoss(total, step, span, refined_step, aligned, smooth, distance)
 
 
 def counted_chains(coords: Tensor, resolved: Tensor) -> dict[str, Tensor]:
@@ -135,11 +144,13 @@ def counted_chains(coords: Tensor, resolved: Tensor) -> dict[str, Tensor]:
         By the name of the term: the weight of this part's mean in that of a batch in parts.
     """
     coords = torch.where(resolved[..., None, None], coords, 0.0)
-    bonded = _bonded(coords, resolved).any(1).sum()
+    bonds = peptide_bonds(coords, resolved)
+    bonded = bonds.any(1).sum()
     some = resolved.any(1).sum()
     near = _near_pairs(coords[:, :, 1], resolved).flatten(1).any(1).sum()
     return {
         "step": bonded,
+        "span": (bonds[:, :-1] & bonds[:, 1:]).any(1).sum(),
         "refined_step": bonded,
         "frame_aligned": some,
         "lddt": near,
@@ -155,17 +166,59 @@ def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return means.sum() / (counts > 0).sum().clamp(min=1)
 
 
-def _bonded(coords: Tensor, resolved: Tensor) -> Tensor:
-    gap = torch.linalg.vector_norm(coords[:, 1:, 0] - coords[:, :-1, 2], dim=-1)
-    return (gap < _BOND_LIMIT) & resolved[:, 1:] & resolved[:, :-1]
-
-
 def _step_errors(rotations: Tensor, translations: Tensor, true: Frames) -> Tensor:
     """Squared error of each step's rotation and translation: (batch, residue - 1)."""
     true_rotations, true_translations = relative_frames(true.rotations, true.translations)
     turn = ((rotations - true_rotations) ** 2).sum((-1, -2))
     shift = ((translations - true_translations) ** 2).sum(-1)
     return turn + shift
+
+
+def span_error(rotations: Tensor, translations: Tensor, true: Frames, bonded: Tensor) -> Tensor:
+    """
+    Return how far composed steps lead astray, over spans of 2, 4, 8 ... residues.
+
+    Parameters
+    ----------
+    rotations : Tensor, shape=(batch, residue - 1, 3, 3), dtype=float32
+        Predicted orientation of residue i + 1 in the frame of residue i.
+    translations : Tensor, shape=(batch, residue - 1, 3), dtype=float32
+        Predicted origin of residue i + 1 in the frame of residue i, in Angstrom.
+    true : Frames
+        True residue frames.
+    bonded : Tensor, shape=(batch, residue - 1), dtype=bool
+        True where residue i is bonded to residue i + 1.
+
+    Returns
+    -------
+    Tensor
+        Scalar, in Angstrom: how far apart the steps and the true chain arrive, seen from the
+        first residue of a span; a mean over chains of the mean over lengths of the mean over
+        spans. An error grows with its square below one Angstrom and stops at five.
+
+    Notes
+    -----
+    A step is judged by where it leads: errors that cancel along the chain cost nothing, and an
+    error in a turn costs as much as it moves the rest of the span. The gradient through a whole
+    composed chain stalls a training; through spans of bounded length it does not.
+    """
+    total, lengths = translations.new_zeros(len(bonded)), translations.new_zeros(len(bonded))
+    span = 1
+    here, axes = true.translations, true.rotations
+    with torch.autocast(rotations.device.type, enabled=False):
+        while 2 * span <= _LONGEST_SPAN and span < bonded.shape[1]:
+            shift = torch.einsum("blij,blj->bli", rotations[:, :-span], translations[:, span:])
+            translations = translations[:, :-span] + shift
+            rotations = rotations[:, :-span] @ rotations[:, span:]
+            bonded = bonded[:, :-span] & bonded[:, span:]
+            span *= 2
+            apart = here[:, span:] - here[:, :-span]
+            arrived = torch.einsum("blji,blj->bli", axes[:, :-span], apart)
+            error = torch.sqrt(1.0 + ((translations - arrived) ** 2).sum(-1)) - 1.0
+            count = bonded.sum(1)
+            total = total + (error.clamp(max=_LOST) * bonded).sum(1) / count.clamp(min=1)
+            lengths = lengths + (count > 0)
+    return (total / lengths.clamp(min=1)).sum() / (lengths > 0).sum().clamp(min=1)
 
 
 def frame_aligned_error(frames: Frames, true: Frames, coords: Tensor, resolved: Tensor) -> Tensor:

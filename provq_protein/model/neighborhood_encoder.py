@@ -11,7 +11,7 @@ from provq_protein.geometry.frames import backbone_frames
 from provq_protein.geometry.neighbors import nearest_residues
 
 # Local coordinates are divided by this, so that features are of order one (Angstrom).
-_LENGTH_SCALE = 10.0
+LENGTH_SCALE = 10.0
 _DISTANCE_MAX = 24.0
 _DISTANCE_BASES = 16
 # Local N, CA, C of the neighbor, its relative rotation, and the distance basis.
@@ -125,11 +125,18 @@ class NeighborhoodEncoder(nn.Module):
         valid = valid[resolved]
         hidden = self.exchange(hidden, hidden, valid)
         query = self.read_out(hidden[:, :1], hidden, valid)[:, 0]
-        packed = self.to_latent(self.norm(query)).float()
+        packed = self._project(query, coords, rotations, alpha, resolved).float()
         packed = functional.layer_norm(packed, packed.shape[-1:])
         latents = packed.new_zeros(*resolved.shape, self.config.latent_dim)
         latents[resolved] = packed
         return latents
+
+    def _project(
+        self, query: Tensor, coords: Tensor, rotations: Tensor, alpha: Tensor, resolved: Tensor
+    ) -> Tensor:
+        """Turn what was read for each resolved residue into its latent: (residue, latent_dim)."""
+        del coords, rotations, alpha, resolved
+        return self.to_latent(self.norm(query))
 
     @staticmethod
     def _resolved_only(index: Tensor, valid: Tensor, resolved: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +170,7 @@ class NeighborhoodEncoder(nn.Module):
         distance = torch.linalg.vector_norm(atoms[:, :, 1], dim=-1, keepdim=True)
         width = _DISTANCE_MAX / _DISTANCE_BASES
         basis = torch.exp(-0.5 * ((distance - self.distance_centers) / width) ** 2)
-        return torch.cat([local.flatten(2) / _LENGTH_SCALE, turned.flatten(2), basis], dim=-1)
+        return torch.cat([local.flatten(2) / LENGTH_SCALE, turned.flatten(2), basis], dim=-1)
 
 
 class _NeighborBlock(nn.Module):

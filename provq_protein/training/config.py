@@ -71,6 +71,8 @@ class OptimizerConfig:
     codebook_factor : float
         Learning rate of the codes as a multiple of the others': gradient-trained codes lag
         behind a moving encoder otherwise.
+    encoder_factor : float
+        The same for the encoder. One that moves fast under hard codes runs away from them.
     restart_after_warmup : bool
         Start over at the end of the curriculum's warm-up, as where the two were separate
         trainings: forget all moments, warm the learning rate up again and let its cosine end
@@ -84,6 +86,7 @@ class OptimizerConfig:
     weight_decay: float
     clip: float
     codebook_factor: float
+    encoder_factor: float
     restart_after_warmup: bool
 
 
@@ -160,9 +163,11 @@ _LATER = {
     "accumulate": 1,
     "ema_decay": 0.0,
     "data": {"latent_noise": 0.0, "latent_noise_ramp": 0, "chains_per_step": 0},
-    "optimizer": {"restart_after_warmup": False},
+    "optimizer": {"restart_after_warmup": False, "encoder_factor": 1.0},
     "loss": {"kind": "growth"},
 }
+
+_LATER_IN_GROWTH_LOSS = {"loss": {"span": 0.0}}
 
 LOSS_KINDS = {"growth": GrowthLossConfig, "reconstruction": ReconstructionLossConfig}
 
@@ -330,7 +335,11 @@ def training_config(values: Mapping[str, Any], *, where: str) -> TrainingConfig:
     ConfigError
         If they do not describe a run.
     """
-    return from_mapping(TrainingConfig, _completed(values, _LATER), where=where)
+    complete = _completed(values, _LATER)
+    loss = complete.get("loss")
+    if isinstance(loss, Mapping) and loss["kind"] == "growth":
+        complete = _completed(complete, _LATER_IN_GROWTH_LOSS)
+    return from_mapping(TrainingConfig, complete, where=where)
 
 
 def _completed(values: Mapping[str, Any], absent: Mapping[str, Any]) -> dict[str, Any]:

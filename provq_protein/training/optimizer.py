@@ -26,7 +26,12 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ada
     torch.optim.AdamW
         Groups carry ``factor``, their multiple of the learning rate.
     """
-    codes, decayed, plain = [], [], []
+    codes = []
+    groups = [
+        {"params": [], "weight_decay": decay, "factor": factor}
+        for factor in (1.0, config.encoder_factor)
+        for decay in (config.weight_decay, 0.0)
+    ]
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
     }
@@ -35,15 +40,10 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ada
             continue
         if name.startswith("quantizer.codebook."):
             codes.append(parameter)
-        elif parameter.ndim > 1 and id(parameter) not in embeddings:
-            decayed.append(parameter)
-        else:
-            plain.append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay, "factor": 1.0},
-        {"params": plain, "weight_decay": 0.0, "factor": 1.0},
-        {"params": codes, "weight_decay": 0.0, "factor": config.codebook_factor},
-    ]
+            continue
+        plain = parameter.ndim < 2 or id(parameter) in embeddings
+        groups[2 * name.startswith("encoder.") + plain]["params"].append(parameter)
+    groups.append({"params": codes, "weight_decay": 0.0, "factor": config.codebook_factor})
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
 

@@ -226,8 +226,8 @@ class Trainer:
         self._seed_if_due()
         if self.averages is not None and config.settle_steps and self.step == self._settling_from:
             # The ids that stay are those of the averages: the decoder is to adapt to them.
-            self.averages.adopt("encoder.")
-            self.averages.adopt("quantizer.")
+            for part in ("encoder.", "quantizer.", "course."):
+                self.averages.adopt(part)
 
     def _seed_if_due(self) -> None:
         codebook = self.model.quantizer.codebook

@@ -45,7 +45,7 @@ def validate(
         present = torch.ones_like(resolved)
         truth = torch.from_numpy(coords)[None].to(device)
         latents = model.embed(truth, resolved, numbers, present)
-        indices = model.quantizer.encode(latents)
+        indices = model.assign(latents, truth, resolved)
         usage.add(indices, mask=resolved)
         seen = latents if continuous else model.quantizer.decode(indices)
         decoded = model.decode_latents(seen, resolved, numbers, present)[0].cpu().numpy()

@@ -1,8 +1,10 @@
 """Losses of the growth decoder: zero for the truth, blind to pose, awake to mirror images."""
 
+import numpy as np
 import pytest
 import torch
 
+from provq_protein.geometry.bonds import peptide_bonds
 from provq_protein.geometry.frames import backbone_frames, relative_frames
 from provq_protein.model.growth_decoder import GrowthDecoderOutput
 from provq_protein.model.growth_losses import (
@@ -10,10 +12,13 @@ from provq_protein.model.growth_losses import (
     frame_aligned_error,
     growth_loss,
     smooth_lddt_error,
+    span_error,
 )
 from provq_protein.model.refinement import Frames
 
-_WEIGHTS = GrowthLossConfig(step=1.0, refined_step=1.0, frame_aligned=1.0, lddt=1.0, distance=0.0)
+_WEIGHTS = GrowthLossConfig(
+    step=1.0, span=0.0, refined_step=1.0, frame_aligned=1.0, lddt=1.0, distance=0.0
+)
 
 
 def _output(coords):
@@ -74,6 +79,59 @@ def test_the_step_over_a_chain_break_is_not_learned(make_coords):
     loss = growth_loss(_output(coords), broken, resolved, _WEIGHTS)
     assert loss.step < 1e-6
     assert loss.frame_aligned > 0.1
+
+
+def _span_error(coords, resolved, *, turned=()):
+    """Error of the true steps after turning some of them about the local z axis."""
+    true = Frames(*backbone_frames(coords))
+    rotations, shifts = relative_frames(true.rotations, true.translations)
+    for row, angle in turned:
+        cosine, sine = np.cos(angle), np.sin(angle)
+        turn = torch.tensor([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]).float()
+        rotations[0, row] = turn @ rotations[0, row]
+    return span_error(rotations, shifts, true, peptide_bonds(coords, resolved)).item()
+
+
+def test_true_steps_lead_where_the_chain_goes(make_coords):
+    coords, resolved = _batch(make_coords, 50, 7)
+    assert _span_error(coords, resolved) < 1e-5
+
+
+def test_span_error_equals_brute_force(make_coords):
+    coords, resolved = _batch(make_coords, 11)
+    true = Frames(*backbone_frames(coords))
+    rotations, shifts = relative_frames(true.rotations, true.translations)
+    shifts = shifts + 0.3
+    expected = []
+    for span in (2, 4, 8):
+        errors = []
+        for first in range(11 - span):
+            place, turn = torch.zeros(3), torch.eye(3)
+            for step in range(first, first + span):
+                place = place + turn @ shifts[0, step]
+                turn = turn @ rotations[0, step]
+            apart = true.translations[0, first + span] - true.translations[0, first]
+            wanted = true.rotations[0, first].T @ apart
+            off = (1.0 + (place - wanted).square().sum()).sqrt() - 1.0
+            errors.append(min(off.item(), 5.0))
+        expected.append(np.mean(errors))
+    found = span_error(rotations, shifts, true, peptide_bonds(coords, resolved)).item()
+    assert found == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_steps_are_judged_by_where_they_lead(make_coords):
+    coords, resolved = _batch(make_coords, 40)
+    middle = _span_error(coords, resolved, turned=[(20, 0.2)])
+    last = _span_error(coords, resolved, turned=[(38, 0.2)])
+    assert middle > 3 * last
+
+
+def test_spans_over_a_chain_break_are_left_out(make_coords):
+    coords, resolved = _batch(make_coords, 40)
+    coords[:, 20:] += 25.0
+    assert _span_error(coords, resolved, turned=[(19, 1.0)]) < 1e-5
+    # One residue alone has no spans.
+    assert _span_error(coords[:, :2], resolved[:, :2]) == 0.0
 
 
 def test_frame_aligned_error_equals_brute_force(make_coords):

@@ -80,7 +80,8 @@ def test_a_recipe_from_before_a_setting_existed_means_what_it_meant(tmp_path):
     stated = read_toml(Path(str(resources.files("provq_protein"))) / "recipes" / "smoke.toml")
     older = {name: dict(stated[name]) for name in ("data", "optimizer", "loss")}
     del older["data"]["chains_per_step"], older["optimizer"]["restart_after_warmup"]
-    del older["loss"]["kind"]
+    del older["optimizer"]["encoder_factor"]
+    del older["loss"]["kind"], older["loss"]["span"]
     new = ("precision", "accumulate", "ema_decay")
     older = {**{key: value for key, value in stated.items() if key not in new}, **older}
     assert training_config(older, where="older") == load_recipe("smoke")

@@ -185,5 +185,5 @@ def test_mistakes_in_a_recipe_are_named_with_the_nearest_key():
         load_recipe("smoke", ["steps=10"])
     with pytest.raises(ConfigError, match=r"no such recipe; shipped are aminoaseed, .*smoke"):
         load_recipe("smokey")
-    with pytest.raises(ConfigError, match="kind: must be one of 'growth', 'transformer'"):
+    with pytest.raises(ConfigError, match="kind: must be one of 'growth', 'chain', 'transformer'"):
         load_recipe("smoke", ['model.decoder.kind="grow"'])
