@@ -22,7 +22,7 @@ say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden topodisc nearest \
-        quantizers tokenizers-table card clean
+        quantizers tokenizers-table tokenizers-stages rate-distortion card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,6 +86,14 @@ quantizers: $(VENV)/.installed  ## Compare all quantizers on real latents (STORE
 
 tokenizers-table: $(VENV)/.installed  ## Rewrite the comparison of tokenizers from its results (RUNS=..., STORE=chains.h5 measure first)
 	@$(if $(RUNS),$(BIN)/python benchmarks/tokenizer_comparison/measure.py --store '$(STORE)' $(RUNS))
+	@$(BIN)/python benchmarks/tokenizer_comparison/table.py
+
+rate-distortion: $(VENV)/.installed  ## Draw the rate-distortion curve of a model (STORE=chains.h5 [MODEL=...]), or only rewrite the page
+	@$(BIN)/python benchmarks/rate_distortion/run.py $(if $(STORE),--store '$(STORE)') $(if $(MODEL),--model '$(MODEL)')
+
+tokenizers-stages: $(VENV)/.installed  ## Train with and without ProVQ and show the stages (STORE=chains.h5, OUT=run folders)
+	@test -n '$(STORE)' -a -n '$(OUT)' || { echo 'set STORE to a chain store and OUT to a folder for the runs'; exit 2; }
+	@$(BIN)/python benchmarks/tokenizer_comparison/stages.py --store '$(STORE)' --output '$(OUT)'
 	@$(BIN)/python benchmarks/tokenizer_comparison/table.py
 
 card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure

@@ -141,6 +141,33 @@ def band(
     return steps, means, [min(one) for one in values], [max(one) for one in values]
 
 
+def draw_points(axes: Any, picture: Mapping[str, Any]) -> None:  # noqa: ANN401
+    """
+    Draw latents, codes in use and unused codes.
+
+    Parameters
+    ----------
+    axes : Axes
+        Of matplotlib.
+    picture : mapping
+        With coordinates of ``latents`` and ``codes``, and ``used``.
+    """
+    # As pixels also in the SVG, where each point would take a hundred bytes.
+    axes.scatter(
+        picture["latents"]["x"], picture["latents"]["y"], s=5, alpha=0.6, linewidths=0,
+        rasterized=True, color=_LATENTS, label="latents",
+    )  # fmt: skip
+    for used, color in ((0, _UNUSED), (1, _CODES)):
+        chosen = [place for place, one in enumerate(picture["used"]) if one == used]
+        x, y = ([picture["codes"][axis][place] for place in chosen] for axis in "xy")
+        axes.scatter(
+            x, y, s=14, marker="*", linewidths=0, rasterized=True, color=color,
+            label="codes in use" if used else "unused codes",
+        )  # fmt: skip
+    axes.tick_params(labelsize=7)
+    axes.grid(color="#E8E8E8", linewidth=0.5)
+
+
 def _figure(width: float, height: float) -> Any:  # noqa: ANN401  # matplotlib may be absent
     # The object interface, without pyplot: no display and no global state.
     figures = require_extra("matplotlib.figure", extra="plot", purpose=_PURPOSE)
@@ -202,22 +229,9 @@ def _embeddings(comparison: Comparison) -> Any:  # noqa: ANN401
     figure = _figure(max(5.2, 2.6 * len(shown) + 0.4), 3.1)
     for axes, key in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         picture = next(iter(comparison[key].values()))["picture"]
-        # As pixels also in the SVG, where each point would take a hundred bytes.
-        axes.scatter(
-            picture["latents"]["x"], picture["latents"]["y"], s=5, alpha=0.6, linewidths=0,
-            rasterized=True, color=_LATENTS, label="latents",
-        )  # fmt: skip
-        for used, color in ((0, _UNUSED), (1, _CODES)):
-            chosen = [place for place, one in enumerate(picture["used"]) if one == used]
-            x, y = ([picture["codes"][axis][place] for place in chosen] for axis in "xy")
-            axes.scatter(
-                x, y, s=14, marker="*", linewidths=0, rasterized=True, color=color,
-                label="codes in use" if used else "unused codes",
-            )  # fmt: skip
+        draw_points(axes, picture)
         axes.set_title(VARIANTS[key].title, fontsize=10)
         axes.set_xlabel(f"{sum(picture['explained']):.0%} of the variance", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(color="#E8E8E8", linewidth=0.5)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tokenizer_comparison import figures
+from tokenizer_comparison import figures, stage_report
 from tokenizer_comparison.estimates import per_seed
 from tokenizer_comparison.findings import SETS, TEST_SETS, missing, sentences
 from tokenizer_comparison.paper import DIMENSION, RECONSTRUCTION
@@ -54,6 +54,9 @@ The two directions in which the latents of the last set vary most, at the end of
 the smallest seed. Codes in use are those of a latent of that set. Each panel has its own directions
 and scale."""
 
+# Columns of words, which are not aligned like numbers.
+_WORDS = ("tokenizer", "options", "stage")
+
 
 def print_tables(comparison: Comparison, console: "Console") -> None:
     """
@@ -84,7 +87,7 @@ def print_tables(comparison: Comparison, console: "Console") -> None:
         console.print(f"* {sentence}", highlight=False, markup=False)
 
 
-def document(comparison: Comparison, pictures: str) -> str:
+def document(comparison: Comparison, pictures: str, stages: Comparison | None = None) -> str:
     """
     Write the page.
 
@@ -94,6 +97,8 @@ def document(comparison: Comparison, pictures: str) -> str:
         From `results.load_all`.
     pictures : str
         Folder of the figures as seen from the page, with a slash at its end; empty for the same.
+    stages : dict, optional
+        From `stage_results.load_all`; without any, the page has no such section.
 
     Returns
     -------
@@ -134,10 +139,21 @@ def document(comparison: Comparison, pictures: str) -> str:
         "## Latents and codes",
         f"![Latents and codes of the trained models]({pictures}{figures.EMBEDDINGS}.png)",
         _EMBEDDING_NOTE,
+        *(_stages(stages, pictures) if stages else []),
         "## Training",
         _training(comparison),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _stages(stages: Comparison, pictures: str) -> list[str]:
+    return [
+        "## Latents and codes at the stages",
+        stage_report.picture(pictures),
+        stage_report.caption(stages),
+        _markdown(stage_report.table(stages)),
+        stage_report.TABLE_NOTE,
+    ]
 
 
 def _parts(comparison: Comparison) -> list[str]:
@@ -200,5 +216,5 @@ def _training(comparison: Comparison) -> str:
 
 def _markdown(table: Table) -> str:
     header, rows = table
-    align = ["---" if column in ("tokenizer", "options") else "---:" for column in header]
+    align = ["---" if column in _WORDS else "---:" for column in header]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, align, *rows])

@@ -136,7 +136,25 @@ def _check_comparable(first: Results, other: Results) -> None:
         }
         for one in (first, other)
     ]
-    names = [f"{one['variant']}.{one['seed']}" for one in (first, other)]
+    check_same(facts, [f"{one['variant']}.{one['seed']}" for one in (first, other)])
+
+
+def check_same(facts: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """
+    Refuse to compare two runs that differ in what they should share.
+
+    Parameters
+    ----------
+    facts : sequence of mapping
+        Of the first run and of the other.
+    names : sequence of str
+        Theirs, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If one of the facts differs, or only one of the runs has it.
+    """
     for setting in [*facts[0], *(key for key in facts[1] if key not in facts[0])]:
         values = [one.get(setting, "absent") for one in facts]
         if values[0] != values[1]:

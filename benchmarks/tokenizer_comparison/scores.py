@@ -118,23 +118,46 @@ def picture(tokenizer: StructureTokenizer, latents: Tensor) -> dict[str, Any]:
         ``latents`` and ``codes``; ``used``, 1 for each code that one of the latents has.
     """
     values = latents.double()
-    mean = values.mean(dim=0)
-    variances, axes = torch.linalg.eigh((values - mean).T @ (values - mean))
-    axes = axes[:, -2:].flip(1)
-    # The sign of an axis is arbitrary; this makes it a function of the data.
-    axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+    mean, axes, shares = principal_axes(latents)
     every = max(1, -(-len(values) // _SHOWN))
     codes = torch.from_numpy(np.array(tokenizer.codebook)).double()
     usage = CodeUsage(len(codes))
     with torch.inference_mode():
         usage.add(tokenizer.model.quantizer.encode(latents))
-    shares = (variances[-2:].flip(0) / variances.clamp_min(0.0).sum().clamp_min(1e-300)).tolist()
     return {
         "explained": [round(share, _SCORE_DIGITS) for share in shares],
         "latents": _points((values[::every] - mean) @ axes),
         "codes": _points((codes - mean) @ axes),
         "used": (usage.counts > 0).int().tolist(),
     }
+
+
+def principal_axes(latents: Tensor) -> tuple[Tensor, Tensor, list[float]]:
+    """
+    Return the two directions in which latents vary most.
+
+    Parameters
+    ----------
+    latents : Tensor, shape=(residue, dim), dtype=float32
+        Two dimensions or more.
+
+    Returns
+    -------
+    Tensor, shape=(dim,), dtype=float64
+        Mean of the latents.
+    Tensor, shape=(dim, 2), dtype=float64
+        The directions, of length 1.
+    list of float
+        The share of the variance along each.
+    """
+    values = latents.double()
+    mean = values.mean(dim=0)
+    variances, axes = torch.linalg.eigh((values - mean).T @ (values - mean))
+    axes = axes[:, -2:].flip(1)
+    # The sign of an axis is arbitrary; this makes it a function of the data.
+    axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+    shares = variances[-2:].flip(0) / variances.clamp_min(0.0).sum().clamp_min(1e-300)
+    return mean, axes, shares.tolist()
 
 
 def _usage(ids: Sequence[Tensor], tokenizer: StructureTokenizer, latents: Tensor) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from provq_protein.errors import ProvqError  # noqa: E402
-from tokenizer_comparison import figures, report  # noqa: E402
+from tokenizer_comparison import figures, report, stage_figures, stage_results  # noqa: E402
 from tokenizer_comparison.results import Comparison, load_all  # noqa: E402
 
 
@@ -31,7 +31,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path(__file__).parent / "results",
+        help=f"folder of the results; those of the stages are in its folder {stage_results.FOLDER}",
+    )
     parser.add_argument(
         "--page", type=Path, default=REPOSITORY / "docs" / "results" / "tokenizers.md"
     )
@@ -62,29 +67,37 @@ def main(argv: list[str] | None = None) -> int:
     pictures = "" if relative == "." else f"{relative}/"
     try:
         comparison = load_all(args.results)
-        text = report.document(comparison, pictures)
+        stages = stage_results.load_all(args.results / stage_results.FOLDER)
+        text = report.document(comparison, pictures, stages)
         if args.check:
-            return _check(comparison, text, args.page, folder)
-        _write(comparison, text, args.page, folder)
+            return _check(comparison, stages, text, args.page, folder)
+        _write(comparison, stages, text, args.page, folder)
     except (ProvqError, OSError, ValueError) as error:
         print(f"table.py: error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _write(comparison: Comparison, text: str, page: Path, folder: Path) -> None:
+def _write(comparison: Comparison, stages: Comparison, text: str, page: Path, folder: Path) -> None:
     from rich.console import Console
 
     report.print_tables(comparison, Console())
     page.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     figures.draw(comparison, folder)
+    written = [page, *figures.paths(folder)]
+    if stages:
+        stage_figures.draw(stages, folder)
+        written += stage_figures.paths(folder)
     page.write_text(text, encoding="utf-8")
-    print("wrote", page, *figures.paths(folder), sep="\n  ")
+    print("wrote", *written, sep="\n  ")
 
 
-def _check(comparison: Comparison, text: str, page: Path, folder: Path) -> int:
+def _check(comparison: Comparison, stages: Comparison, text: str, page: Path, folder: Path) -> int:
     stale = [one for one in figures.paths(folder) if not figures.is_current(one, comparison)]
+    if stages:
+        shown = stage_figures.paths(folder)
+        stale += [one for one in shown if not stage_figures.is_current(one, stages)]
     if not page.is_file() or page.read_text(encoding="utf-8") != text:
         stale.append(page)
     for one in stale:

@@ -48,6 +48,7 @@ OURS = {
     "benchmarks",
     # Folders of `benchmarks` whose scripts put it on the path.
     "quantizers",
+    "rate_distortion",
     "reconstruction",
     "reporting",
     "tokenizer_comparison",

@@ -1,0 +1,1 @@
+"""What limits a model: its encoder and decoder, its codes, or the rate?"""
