@@ -289,7 +289,9 @@ def describe_model(folder: Path, tokenizer: StructureTokenizer) -> dict[str, Any
         JSON values.
     """
     model = tokenizer.model
-    parts = {"encoder": model.encoder, "codebook": model.quantizer, "decoder": model.decoder}
+    # What codes mean is part of the codebook: the vectors and, where there is one, the steps.
+    meaning = [model.quantizer, *([] if model.course is None else [model.course])]
+    parts = {"encoder": [model.encoder], "codebook": meaning, "decoder": [model.decoder]}
     return {
         "name": folder.resolve().name,
         "fingerprint": tokenizer.fingerprint,
@@ -298,8 +300,8 @@ def describe_model(folder: Path, tokenizer: StructureTokenizer) -> dict[str, Any
         "codebook_size": tokenizer.codebook_size,
         "latent_dim": int(tokenizer.codebook.shape[1]),
         "parameters": {
-            name: sum(values.numel() for values in part.parameters())
-            for name, part in parts.items()
+            name: sum(values.numel() for module in modules for values in module.parameters())
+            for name, modules in parts.items()
         },
     }
 
