@@ -8,6 +8,7 @@ from reconstruction.results import weights_digest
 from reporting import files
 
 from provq_protein.errors import ConfigError
+from provq_protein.training.config import complete_recipe
 from tokenizer_comparison.variants import VARIANTS, common_settings
 
 FORMAT = "provq-tokenizers"
@@ -130,7 +131,7 @@ def load_all(folder: Path) -> Comparison:
 def _check_comparable(first: Results, other: Results) -> None:
     facts = [
         {
-            **common_settings(one["training"]["recipe"]),
+            **common_settings(complete_recipe(one["training"]["recipe"])),
             "training data": one["training"]["data_hash"],
             **{f"chains of {name}": part["content_hash"] for name, part in one["sets"].items()},
         }

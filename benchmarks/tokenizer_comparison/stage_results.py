@@ -6,6 +6,7 @@ from typing import Any
 from reporting import files
 
 from provq_protein.errors import ConfigError
+from provq_protein.training.config import complete_recipe
 from tokenizer_comparison.results import Comparison, Results, check_same
 from tokenizer_comparison.stage_measures import STAGES
 from tokenizer_comparison.variants import VARIANTS, common_settings
@@ -80,7 +81,7 @@ def load_all(folder: Path) -> Comparison:
 
 def _facts(run: Results) -> dict[str, Any]:
     return {
-        **common_settings(run["training"]["recipe"]),
+        **common_settings(complete_recipe(run["training"]["recipe"])),
         "training data": run["training"]["data_hash"],
         **{f"{name} of the sample": value for name, value in run["sample"].items()},
         **{f"step of {one['name']}": one["step"] for one in run["stages"]},

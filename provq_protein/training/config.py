@@ -335,11 +335,33 @@ def training_config(values: Mapping[str, Any], *, where: str) -> TrainingConfig:
     ConfigError
         If they do not describe a run.
     """
+    return from_mapping(TrainingConfig, complete_recipe(values), where=where)
+
+
+def complete_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Add to the tables of a recipe the settings that came after it was written.
+
+    Parameters
+    ----------
+    values : mapping
+        As in a recipe, or as an earlier release recorded them.
+
+    Returns
+    -------
+    dict
+        With the values that mean what the recipe meant; tables that are absent stay so.
+
+    Examples
+    --------
+    >>> complete_recipe({"optimizer": {"clip": 1.0}})["optimizer"]
+    {'clip': 1.0, 'restart_after_warmup': False, 'encoder_factor': 1.0}
+    """
     complete = _completed(values, _LATER)
     loss = complete.get("loss")
     if isinstance(loss, Mapping) and loss["kind"] == "growth":
         complete = _completed(complete, _LATER_IN_GROWTH_LOSS)
-    return from_mapping(TrainingConfig, complete, where=where)
+    return complete
 
 
 def _completed(values: Mapping[str, Any], absent: Mapping[str, Any]) -> dict[str, Any]:

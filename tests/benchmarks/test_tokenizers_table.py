@@ -349,6 +349,18 @@ def test_runs_with_other_settings_data_or_chains_are_not_compared(module, make_r
             module("results").load_all(tmp_path)
 
 
+def test_a_run_from_before_a_setting_came_is_one_without_it(module, make_run, tmp_path):
+    make_run(tmp_path, "vanilla_vq", 0)
+    make_run(tmp_path, "vanilla_vq_provq", 0)
+    path = tmp_path / "vanilla_vq.0.json"
+    run = json.loads(path.read_text())
+    recipe = run["training"]["recipe"]
+    assert recipe["loss"].pop("span") == 0.0
+    assert recipe["optimizer"].pop("encoder_factor") == 1.0
+    path.write_text(json.dumps(run))
+    assert len(module("results").load_all(tmp_path)) == 2
+
+
 def test_a_file_that_is_no_result_is_refused(module, tmp_path, capsys):
     with pytest.raises(ConfigError, match="contains no results"):
         module("results").load_all(tmp_path)
