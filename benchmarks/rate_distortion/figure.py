@@ -122,7 +122,7 @@ def _panel(axes: Any, results: Results, part: str, metric: str) -> None:  # noqa
         low, high = interval(results, key, part, metric)
         axes.axhspan(low, high, color="#009E73", alpha=0.12, linewidth=0)
         level = median(results, key, part, metric)
-        axes.axhline(level, color="#009E73", linewidth=1.2, label="floor: no quantization")
+        axes.axhline(level, color="#009E73", linewidth=1.2, label="no quantization")
     for kind, label, marker, line, color in _SERIES:
         keys = list(of_kind(results, kind))
         bits = [results["points"][key]["bits"] for key in keys]
