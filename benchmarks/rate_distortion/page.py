@@ -31,14 +31,15 @@ places CA only; lDDT-CA is blind to mirror images.
 
 The baseline codes the rigid step from each residue to the next, as three times the entries of its
 rotation matrix and the shift of CA in Angstrom, and grows the chain from codes. Across breaks of
-the chain it is given the true step, for free, which favours it; the network gets nothing of the
-kind. Chosen along the chain, a code is the one nearest to the step from where the grown chain has
-arrived. A model whose ids are chosen along the chain (`drift_weight`) chooses its codes and those
-of k-means here in its own way; the distortion of the sample is that of the nearest codes. Without
-quantization nothing is chosen, so that small errors of the decoder add up along the chain, and such
-a model can be better with codes than without: the latents alone are no floor for it. Its second
-level is the nearest code to what the first one left, not chosen along the chain, and partly undoes
-what the first made up for."""
+the chain it is given the true step, for free, which favours it: the network has codes for that
+(`break_codes`) or has to guess. Chosen along the chain, a code is the one nearest to the step from
+where the grown chain has arrived. A model whose ids are chosen along the chain (`drift_weight`)
+chooses its codes and those of k-means here in its own way, and where it has codes for breaks,
+k-means uses them as well, on top of the number given; the distortion of the sample is that of the
+nearest codes. Without quantization nothing is chosen, so that small errors of the decoder add up
+along the chain, and such a model can be better with codes than without: the latents alone are no
+floor for it. Its second level is the nearest code to what the first one left, not chosen along the
+chain, and partly undoes what the first made up for."""
 
 
 def document(results: Results, picture: str) -> str:

@@ -21,9 +21,30 @@ from rate_distortion.steps import coded_chain
 FLOOR, OWN, KMEANS, RESIDUAL = "floor", "own", "kmeans", "residual"
 STEPS, FOLLOWED = "steps", "followed"
 
+
+@dataclass(frozen=True)
+class Coded:
+    """
+    Latents after quantization.
+
+    Parameters
+    ----------
+    latents : Tensor, shape=(latent, dim), dtype=float32
+        What the decoder gets.
+    indices : Tensor, shape=(coded, level), dtype=int64
+        The codes whose rate is counted.
+    leaps : Tensor, shape=(latent,), dtype=int64, or None
+        Which of the model's codes for breaks each residue has, -1 where none.
+    """
+
+    latents: Tensor
+    indices: Tensor
+    leaps: Tensor | None = None
+
+
 # Latents, shape=(latent, dim), and the chain whose resolved residues they are of (None: of many
-# chains), to what the decoder gets and its indices, shape=(latent, level).
-Quantize = Callable[[Tensor, Backbone | None], tuple[Tensor, Tensor]]
+# chains), to what becomes of them.
+Quantize = Callable[[Tensor, Backbone | None], Coded]
 
 
 @dataclass(frozen=True)
@@ -82,7 +103,7 @@ class Point:
 
 
 def decoded(
-    tokenizer: StructureTokenizer, chain: Backbone, latents: Tensor
+    tokenizer: StructureTokenizer, chain: Backbone, latents: Tensor, leaps: Tensor | None = None
 ) -> npt.NDArray[np.float32]:
     """
     Return the CA positions that the model's decoder places.
@@ -95,6 +116,8 @@ def decoded(
         The chain, for its numbering and gaps.
     latents : Tensor, shape=(resolved, dim), dtype=float32
         Of the resolved residues.
+    leaps : Tensor, shape=(resolved,), dtype=int64, optional
+        As in `Coded`.
 
     Returns
     -------
@@ -105,8 +128,14 @@ def decoded(
     numbers = torch.tensor(chain.author_numbers, dtype=torch.int64)[None]
     given = latents.new_zeros(1, len(chain), latents.shape[1])
     given[resolved] = latents
+    everywhere = None
+    if leaps is not None:
+        everywhere = torch.full(resolved.shape, -1)
+        everywhere[resolved] = leaps
     with torch.inference_mode():
-        coords = tokenizer.model.decode_latents(given, resolved, numbers, torch.ones_like(resolved))
+        coords = tokenizer.model.decode_latents(
+            given, resolved, numbers, torch.ones_like(resolved), leaps=everywhere
+        )
     return coords[resolved][:, 1].float().numpy()
 
 
@@ -127,9 +156,9 @@ def floor_point(tokenizer: StructureTokenizer, sample: Tensor) -> Point:
         Without a rate.
     """
 
-    def keep(latents: Tensor, chain: Backbone | None) -> tuple[Tensor, Tensor]:
+    def keep(latents: Tensor, chain: Backbone | None) -> Coded:
         del chain
-        return latents, torch.empty(len(latents), 0, dtype=torch.int64)
+        return Coded(latents, torch.empty(len(latents), 0, dtype=torch.int64))
 
     return _latent_point(tokenizer, FLOOR, (), keep, sample)
 
@@ -151,7 +180,7 @@ def own_point(tokenizer: StructureTokenizer, sample: Tensor) -> Point:
         The model as it is.
     """
     quantize = _own_codes(tokenizer)
-    levels = quantize(sample[:1], None)[1].shape[1]
+    levels = quantize(sample[:1], None).indices.shape[1]
     return _latent_point(tokenizer, OWN, (tokenizer.codebook_size,) * levels, quantize, sample)
 
 
@@ -181,9 +210,11 @@ def kmeans_point(
     """
     codes = _fitted(sample, size, "latents", iterations=iterations, seed=seed)
 
-    def quantize(latents: Tensor, chain: Backbone | None) -> tuple[Tensor, Tensor]:
-        indices = _chosen(tokenizer, nearest_codes(latents, codes), latents, codes, chain)
-        return codes[indices], indices[:, None]
+    def quantize(latents: Tensor, chain: Backbone | None) -> Coded:
+        coded = _chosen(tokenizer, nearest_codes(latents, codes), latents, codes, chain)
+        # The model's codes for breaks come on top: they are not counted among these.
+        counted = coded.indices if coded.leaps is None else coded.indices[coded.leaps < 0]
+        return Coded(coded.latents, counted, coded.leaps)
 
     return _latent_point(tokenizer, KMEANS, (size,), quantize, sample)
 
@@ -213,14 +244,15 @@ def residual_point(
         One level more than the model has.
     """
     own = _own_codes(tokenizer)
-    first, indices = own(sample, None)
-    levels = indices.shape[1]
-    codes = _fitted(sample - first, size, "latents", iterations=iterations, seed=seed)
+    first = own(sample, None)
+    levels = first.indices.shape[1]
+    codes = _fitted(sample - first.latents, size, "latents", iterations=iterations, seed=seed)
 
-    def quantize(latents: Tensor, chain: Backbone | None) -> tuple[Tensor, Tensor]:
-        near, indices = own(latents, chain)
-        second = nearest_codes(latents - near, codes)
-        return near + codes[second], torch.cat([indices, second[:, None]], dim=1)
+    def quantize(latents: Tensor, chain: Backbone | None) -> Coded:
+        near = own(latents, chain)
+        second = nearest_codes(latents - near.latents, codes)
+        indices = torch.cat([near.indices, second[:, None]], dim=1)
+        return Coded(near.latents + codes[second], indices, near.leaps)
 
     sizes = (*(tokenizer.codebook_size,) * levels, size)
     return _latent_point(tokenizer, RESIDUAL, sizes, quantize, sample)
@@ -262,12 +294,12 @@ def _own_codes(tokenizer: StructureTokenizer) -> Quantize:
     quantizer = tokenizer.model.quantizer
 
     @torch.no_grad()
-    def quantize(latents: Tensor, chain: Backbone | None) -> tuple[Tensor, Tensor]:
+    def quantize(latents: Tensor, chain: Backbone | None) -> Coded:
         indices = quantizer.encode(latents)
-        if indices.ndim == 1:
-            codes = tokenizer.model.codebook()
-            indices = _chosen(tokenizer, indices, latents, codes, chain)
-        return quantizer.decode(indices), indices.reshape(len(latents), -1)
+        if indices.ndim > 1:
+            return Coded(quantizer.decode(indices), indices.reshape(len(latents), -1))
+        codes = quantizer.decode(torch.arange(quantizer.codebook.size))
+        return _chosen(tokenizer, indices, latents, codes, chain)
 
     return quantize
 
@@ -279,22 +311,30 @@ def _chosen(
     latents: Tensor,
     codes: Tensor,
     chain: Backbone | None,
-) -> Tensor:
+) -> Coded:
     """Choose among codes as the model does: the nearest, or along the chain."""
     model = tokenizer.model
     config = model.config.encoder
     if chain is None or model.course is None or not isinstance(config, ChainEncoderConfig):
-        return nearest
+        return Coded(codes[nearest], nearest[:, None])
     resolved = torch.tensor(chain.resolved)[None]
     ids = torch.zeros(resolved.shape, dtype=torch.int64)
     given = latents.new_zeros(*resolved.shape, latents.shape[1])
     ids[resolved], given[resolved] = nearest, latents
-    coords = torch.from_numpy(np.nan_to_num(chain.coords))[None]
-    weight = config.drift_weight
     chosen = codes_along_chains(
-        ids, given, codes, model.course, coords, resolved, drift_weight=weight
-    )
-    return chosen[resolved]
+        ids,
+        given,
+        codes,
+        model.course,
+        torch.from_numpy(np.nan_to_num(chain.coords))[None],
+        resolved,
+        drift_weight=config.drift_weight,
+        breaks=model.breaks,
+    )[resolved]
+    if model.breaks is None:
+        return Coded(codes[chosen], chosen[:, None])
+    leaps = (chosen - len(codes)).clamp(min=-1)
+    return Coded(torch.cat([codes, model.breaks.vectors])[chosen], chosen[:, None], leaps)
 
 
 def _latent_point(
@@ -305,11 +345,12 @@ def _latent_point(
     sample: Tensor,
 ) -> Point:
     def rebuild(chain: Backbone, latents: Tensor) -> Rebuilt:
-        quantized, indices = quantize(latents, chain)
-        error = float((latents - quantized).double().square().sum())
-        return Rebuilt(decoded(tokenizer, chain, quantized), indices, error)
+        coded = quantize(latents, chain)
+        error = float((latents - coded.latents).double().square().sum())
+        alpha = decoded(tokenizer, chain, coded.latents, coded.leaps)
+        return Rebuilt(alpha, coded.indices, error)
 
-    return Point(kind, sizes, rebuild, relative_distortion(sample, quantize(sample, None)[0]))
+    return Point(kind, sizes, rebuild, relative_distortion(sample, quantize(sample, None).latents))
 
 
 def _fitted(sample: Tensor, size: int, what: str, *, iterations: int, seed: int) -> Tensor:

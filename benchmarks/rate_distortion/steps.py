@@ -150,6 +150,7 @@ def _followed(chain: Backbone, steps: ChainSteps, codes: Tensor) -> Tensor:
         (rotation_from_axes(matrices[..., 0], matrices[..., 1]), codes[:, _ENTRIES:]),
         Frames(*backbone_frames(coords)),
         steps.bonded[None],
+        torch.ones(1, count, dtype=torch.bool),
         drift_weight=1.0,
     )
     return indices[0, :-1][steps.bonded]

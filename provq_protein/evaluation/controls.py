@@ -94,6 +94,8 @@ def untrained_twin(tokenizer: StructureTokenizer, seed: int) -> StructureTokeniz
     fresh = StructureAutoencoder.build(trained.config, seed=seed)
     fresh.encoder.load_state_dict(trained.encoder.state_dict())
     fresh.quantizer.load_state_dict(trained.quantizer.state_dict())
+    if fresh.breaks is not None and trained.breaks is not None:
+        fresh.breaks.load_state_dict(trained.breaks.state_dict())
     fresh.to(next(trained.parameters()).device)
     twin = StructureTokenizer(fresh, name=f"{tokenizer.name}, untrained decoder")
     # It accepts tokens of the other one, although their steps mean nothing to it.

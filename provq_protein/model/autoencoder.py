@@ -11,26 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from provq_protein.errors import CheckpointError
-from provq_protein.model.chain_decoder import ChainDecoder, ChainDecoderConfig, StepReader
-from provq_protein.model.chain_encoder import ChainEncoder, ChainEncoderConfig
+from provq_protein.model.break_codes import Steps
+from provq_protein.model.chain_encoder import ChainEncoderConfig
 from provq_protein.model.closed_loop import codes_along_chains
 from provq_protein.model.config import ModelConfig
 from provq_protein.model.folder_checks import check_fingerprint, check_shapes, model_config
-from provq_protein.model.geometric_encoder import GeometricEncoder, GeometricEncoderConfig
-from provq_protein.model.growth_decoder import (
-    GrowthDecoder,
-    GrowthDecoderConfig,
-    GrowthDecoderOutput,
-)
-from provq_protein.model.neighborhood_encoder import NeighborhoodEncoder
-from provq_protein.model.transformer_decoder import TransformerDecoder, TransformerDecoderOutput
-from provq_protein.quantize import ALWAYS_HARD, ProgressiveSchedule, Quantized, build_method
+from provq_protein.model.growth_decoder import GrowthDecoderOutput
+from provq_protein.model.parts import build_course, build_decoder, build_encoder, build_quantizer
+from provq_protein.model.transformer_decoder import TransformerDecoderOutput
+from provq_protein.quantize import ALWAYS_HARD, ProgressiveSchedule, Quantized
 from provq_protein.runs import checkpoint
 from provq_protein.runs.config import to_mapping
 
 _FINGERPRINT_DIGITS = 16
-# Kinds of codebook that have another name among quantization methods.
-_METHOD_NAMES = {"free": "vanilla", "linear": "aminoaseed"}
 
 
 @dataclass(frozen=True)
@@ -73,28 +66,10 @@ class StructureAutoencoder(nn.Module):
     def __init__(self, config: ModelConfig, schedule: ProgressiveSchedule = ALWAYS_HARD) -> None:
         super().__init__()
         self.config = config
-        if isinstance(config.encoder, GeometricEncoderConfig):
-            self.encoder = GeometricEncoder(config.encoder)
-        elif isinstance(config.encoder, ChainEncoderConfig):
-            self.encoder = ChainEncoder(config.encoder)
-        else:
-            self.encoder = NeighborhoodEncoder(config.encoder)
-        self.quantizer = build_method(
-            _METHOD_NAMES.get(config.codebook.kind, config.codebook.kind),
-            size=config.codebook.size,
-            dim=config.encoder.latent_dim,
-            schedule=schedule,
-            commitment_weight=config.codebook.commitment_weight,
-        )
-        self.course = None
-        if isinstance(config.encoder, ChainEncoderConfig):
-            self.course = StepReader(config.encoder.latent_dim, config.encoder.course_width)
-        if isinstance(config.decoder, ChainDecoderConfig):
-            self.decoder = ChainDecoder(config.decoder)
-        elif isinstance(config.decoder, GrowthDecoderConfig):
-            self.decoder = GrowthDecoder(config.decoder)
-        else:
-            self.decoder = TransformerDecoder(config.decoder)
+        self.encoder = build_encoder(config)
+        self.quantizer = build_quantizer(config, schedule)
+        self.course, self.breaks = build_course(config)
+        self.decoder = build_decoder(config)
 
     @classmethod
     def build(cls, config: ModelConfig, *, seed: int = 0) -> "StructureAutoencoder":
@@ -131,8 +106,10 @@ class StructureAutoencoder(nn.Module):
         Tensor, shape=(code, latent_dim), dtype=float32
             What `decode` looks up for each index, detached.
         """
-        every = torch.arange(self.codebook_size, device=self.quantizer.codebook.initialized.device)
-        return self.quantizer.decode(every).detach()
+        learned = self.codebook_size - (0 if self.breaks is None else self.breaks.count)
+        every = torch.arange(learned, device=self.quantizer.codebook.initialized.device)
+        codes = self.quantizer.decode(every).detach()
+        return codes if self.breaks is None else torch.cat([codes, self.breaks.vectors])
 
     def forward(
         self,
@@ -179,7 +156,8 @@ class StructureAutoencoder(nn.Module):
             given = quantized.latents
             if latent_noise is not None:
                 given = given + quantized.alpha * latent_noise
-            course = self._course(given, resolved & present)
+            leaps = self._leaps(quantized.indices) if freeze_encoder else None
+            course = self._course(given, resolved & present, leaps)
         decoded = self.decoder(given, resolved, residue_numbers, present, **course)
         return AutoencoderOutput(latents, quantized, decoded)
 
@@ -247,11 +225,12 @@ class StructureAutoencoder(nn.Module):
         return codes_along_chains(
             nearest,
             latents,
-            self.codebook(),
+            self.codebook()[: self.quantizer.codebook.size],
             self.course,
             coords,
             resolved,
             drift_weight=config.drift_weight,
+            breaks=self.breaks,
         )
 
     def _as_encoded(
@@ -261,13 +240,22 @@ class StructureAutoencoder(nn.Module):
         if self.course is None:
             return quantized
         indices = self.assign(latents, coords, resolved)
-        return replace(quantized, indices=indices, latents=self.quantizer.decode(indices))
+        return replace(quantized, indices=indices, latents=self.codebook()[indices])
 
-    def _course(self, latents: Tensor, resolved: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def _leaps(self, indices: Tensor) -> Tensor | None:
+        """Return which break code each residue has, -1 where none; None for a model without."""
+        if self.breaks is None:
+            return None
+        return (indices - self.quantizer.codebook.size).clamp(min=-1)
+
+    def _course(self, latents: Tensor, resolved: Tensor, leaps: Tensor | None) -> dict[str, Steps]:
         """Return the steps that latents stand for, for a decoder that wants them."""
         if self.course is None:
             return {}
-        return {"steps": self.course(torch.where(resolved[..., None], latents, 0.0))}
+        steps = self.course(torch.where(resolved[..., None], latents, 0.0))
+        if self.breaks is not None and leaps is not None:
+            steps = self.breaks.applied(steps, leaps, resolved)
+        return {"steps": steps}
 
     def decode(
         self, indices: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
@@ -287,12 +275,18 @@ class StructureAutoencoder(nn.Module):
         Tensor, shape=(batch, residue, 3, 3), dtype=float32
             N, CA and C, in Angstrom, in an arbitrary pose.
         """
-        return self.decode_latents(
-            self.quantizer.decode(indices), resolved, residue_numbers, present
-        )
+        codes = self.codebook()[indices]
+        leaps = self._leaps(indices)
+        return self.decode_latents(codes, resolved, residue_numbers, present, leaps=leaps)
 
     def decode_latents(
-        self, latents: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+        self,
+        latents: Tensor,
+        resolved: Tensor,
+        residue_numbers: Tensor,
+        present: Tensor,
+        *,
+        leaps: Tensor | None = None,
     ) -> Tensor:
         """
         Return backbones from latents without quantization.
@@ -303,13 +297,15 @@ class StructureAutoencoder(nn.Module):
             Latents or codes.
         resolved, residue_numbers, present : Tensor
             As `forward`.
+        leaps : Tensor, shape=(batch, residue), dtype=int64, optional
+            Which of the codes for breaks a residue has, from 0; -1 where it has none.
 
         Returns
         -------
         Tensor, shape=(batch, residue, 3, 3), dtype=float32
             N, CA and C, in Angstrom, in an arbitrary pose.
         """
-        course = self._course(latents, resolved & present)
+        course = self._course(latents, resolved & present, leaps)
         return self.decoder(latents, resolved, residue_numbers, present, **course).coords
 
     def fingerprint(self) -> str:

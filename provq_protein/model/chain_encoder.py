@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from provq_protein.errors import ConfigError
 from provq_protein.geometry.bonds import peptide_bonds
+from provq_protein.geometry.frames import place_backbone
+from provq_protein.model.break_codes import LEVER, Steps, shortened
 from provq_protein.model.neighborhood_encoder import (
     LENGTH_SCALE,
     NeighborhoodEncoder,
@@ -21,8 +23,8 @@ _ROTATION = slice(9, 18)
 _NUM_FEATURES = 9 + 9 + 1
 # The course of the chain is twelve numbers: where the next CA is, and how its frame is turned.
 _NUM_COURSE = 3 + 9
-# A turn counts as what it moves at this distance (Angstrom).
-_LEVER = 3.0
+# Steps across breaks that are longer than a bonded one (Angstrom) are shortened in latents.
+_BONDED_STEP = 3.8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,11 +43,15 @@ class ChainEncoderConfig(NeighborhoodEncoderConfig):
     drift_weight : float
         How much ids make up for what earlier ids of the chain lost (`follow_chain`), at least 0:
         with 0 each id is the code nearest to its latent.
+    break_codes : int
+        How many of the codes, the last ones, are kept for steps across chain breaks
+        (`BreakCodes`); with 0 no id says how a chain goes on after a break.
     """
 
     chain_reach: int
     course_width: int
     drift_weight: float
+    break_codes: int
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built."""
@@ -65,6 +71,9 @@ class ChainEncoderConfig(NeighborhoodEncoderConfig):
             raise ConfigError(msg)
         if not 0.0 <= self.drift_weight < math.inf:
             msg = f"encoder: drift_weight must be 0 or more, got {self.drift_weight}"
+            raise ConfigError(msg)
+        if self.break_codes < 0:
+            msg = f"encoder: break_codes must be 0 or more, got {self.break_codes}"
             raise ConfigError(msg)
 
 
@@ -109,9 +118,31 @@ class ChainEncoder(NeighborhoodEncoder):
         axes = torch.linalg.qr(axes).Q[:, 1:]
         self.course.weight.zero_()
         self.course.weight[:, _ALPHA] = LENGTH_SCALE * axes[:, :3]
-        self.course.weight[:, _ROTATION] = _LEVER * axes[:, 3:]
+        self.course.weight[:, _ROTATION] = LEVER * axes[:, 3:]
         self.to_latent.weight.zero_()
         self.to_latent.bias.zero_()
+
+    @torch.no_grad()
+    def latents_of_steps(self, steps: Steps) -> Tensor:
+        """
+        Return the latents that the path along the chain alone would give to steps.
+
+        Parameters
+        ----------
+        steps : tuple of Tensor, shapes=(step, 3, 3) and (step, 3), dtype=float32
+            Rotations and translations (Angstrom). Long translations are shortened.
+
+        Returns
+        -------
+        Tensor, shape=(step, latent_dim), dtype=float32
+            Without what a neighborhood would add.
+        """
+        rotations, translations = steps
+        atoms = place_backbone(rotations, shortened(translations, _BONDED_STEP))
+        there = torch.ones_like(translations[:, :1])
+        features = torch.cat([atoms.flatten(1) / LENGTH_SCALE, rotations.flatten(1), there], dim=1)
+        latents = self.course(features)
+        return functional.layer_norm(latents, latents.shape[-1:])
 
     def _project(
         self, query: Tensor, coords: Tensor, rotations: Tensor, alpha: Tensor, resolved: Tensor

@@ -7,11 +7,9 @@ from torch import Tensor
 
 from provq_protein.geometry.bonds import peptide_bonds
 from provq_protein.geometry.frames import backbone_frames
+from provq_protein.model.break_codes import BreakCodes, Steps, as_points
 from provq_protein.model.chain_decoder import StepReader
 from provq_protein.model.refinement import Frames
-
-# A turn counts as what it moves at this distance (Angstrom).
-_LEVER = 3.0
 
 
 def codes_along_chains(
@@ -23,6 +21,7 @@ def codes_along_chains(
     resolved: Tensor,
     *,
     drift_weight: float,
+    breaks: BreakCodes | None = None,
 ) -> Tensor:
     """
     Choose the codes of whole chains with `follow_chain`.
@@ -43,13 +42,16 @@ def codes_along_chains(
         True where the residue is there and has its three atoms.
     drift_weight : float
         As for `follow_chain`.
+    breaks : BreakCodes, optional
+        Codes for what follows a break of the chain, counted on from `codes`.
 
     Returns
     -------
     Tensor, shape=(batch, residue), dtype=int64
         Indices.
     """
-    if drift_weight == 0.0:
+    across = breaks.steps if breaks is not None and bool(breaks.fitted) else None
+    if drift_weight == 0.0 and across is None:
         return nearest
     coords = torch.where(resolved[..., None, None], coords, 0.0)
     return follow_chain(
@@ -59,7 +61,9 @@ def codes_along_chains(
         course(codes),
         Frames(*backbone_frames(coords)),
         peptide_bonds(coords, resolved),
+        resolved,
         drift_weight=drift_weight,
+        across=across,
     )
 
 
@@ -67,11 +71,13 @@ def follow_chain(
     nearest: Tensor,
     latents: Tensor,
     codes: Tensor,
-    steps: tuple[Tensor, Tensor],
+    steps: Steps,
     true: Frames,
     bonded: Tensor,
+    resolved: Tensor,
     *,
     drift_weight: float,
+    across: Steps | None = None,
 ) -> Tensor:
     """
     Choose codes one after the other, each knowing where the chain grown so far has arrived.
@@ -83,7 +89,7 @@ def follow_chain(
     Parameters
     ----------
     nearest : Tensor, shape=(batch, residue), dtype=int64
-        Codes nearest to the latents alone: kept where a residue is not bonded to the next one.
+        Codes nearest to the latents alone: kept where nothing follows.
     latents : Tensor, shape=(batch, residue, latent_dim), dtype=float32
         One per residue.
     codes : Tensor, shape=(code, latent_dim), dtype=float32
@@ -93,15 +99,21 @@ def follow_chain(
     true : Frames
         True residue frames.
     bonded : Tensor, shape=(batch, residue - 1), dtype=bool
-        True where residue i is bonded to residue i + 1. Growth starts anew after a break.
+        True where residue i is bonded to residue i + 1.
+    resolved : Tensor, shape=(batch, residue), dtype=bool
+        True where there is a residue.
     drift_weight : float
         Weight of squared Angstrom between the reached and the true next residue against the
         squared distance of latents; at least 0, where the result is `nearest`.
+    across : tuple of Tensor, shapes=(break code, 3, 3) and (break code, 3), optional
+        The steps of further codes, for residues that a break parts from the next resolved one:
+        they take the one nearest to the wanted step alone. Without them such a residue keeps
+        its nearest code, and growth starts anew after the break.
 
     Returns
     -------
     Tensor, shape=(batch, residue), dtype=int64
-        Indices.
+        Indices; those of `across` are counted on from the codebook.
 
     Notes
     -----
@@ -109,30 +121,93 @@ def follow_chain(
     feedback loop, and the error that a chain accumulates stays bounded instead of growing with
     its length. An id then depends on the chain before it, not on its neighborhood alone.
     """
-    rotations, shifts = steps
-    scale = math.sqrt(drift_weight)
-    table = torch.cat([rotations.flatten(1) * _LEVER, shifts], dim=1) * scale
-    keys = torch.cat([codes.float(), table], dim=1).double()
-    biases = 0.5 * keys.square().sum(1)
-    keys, rotations, shifts = keys.T.contiguous(), rotations.double(), shifts.double()
+    chooser = _Chooser(codes, steps, across, drift_weight)
     turn, place = true.rotations.double(), true.translations.double()
-    queries = latents.double()
-    indices = nearest.clone()
-    reached_turn, reached_place = turn[:, 0], place[:, 0]
+    row = torch.arange(len(turn), device=turn.device)
+    first = resolved.int().argmax(1)
+    reached = turn[row, first], place[row, first]
+    following = _next_resolved(resolved)
+    follows = resolved & (following > torch.arange(resolved.shape[1], device=turn.device))
+    leaps = follows[:, :-1] & ~bonded
+    leaping = leaps.any(0).tolist()
+    queries, indices = latents.double(), nearest.clone()
     for residue in range(bonded.shape[1]):
-        back = reached_turn.transpose(-1, -2)
-        wanted_turn = back @ turn[:, residue + 1]
-        wanted_shift = _applied(back, place[:, residue + 1] - reached_place)
-        wanted = torch.cat([wanted_turn.flatten(1) * _LEVER, wanted_shift], dim=1) * scale
-        query = torch.cat([queries[:, residue], wanted], dim=1)
-        chosen = torch.addmm(biases, query, keys, alpha=-1.0).argmin(dim=1)
-        goes_on = bonded[:, residue]
-        indices[:, residue] = torch.where(goes_on, chosen, indices[:, residue])
-        next_place = reached_place + _applied(reached_turn, shifts[chosen])
-        next_turn = reached_turn @ rotations[chosen]
-        reached_place = torch.where(goes_on[:, None], next_place, place[:, residue + 1])
-        reached_turn = torch.where(goes_on[:, None, None], next_turn, turn[:, residue + 1])
+        after = following[:, residue]
+        goal = turn[row, after], place[row, after]
+        wanted = _step_to(reached, goal)
+        bond, leap = bonded[:, residue], leaps[:, residue]
+        chosen = chooser.along(queries[:, residue], wanted)
+        coded = bond
+        if leaping[residue] and across is not None:
+            chosen = torch.where(leap, chooser.across(wanted), chosen)
+            coded = bond | leap
+        indices[:, residue] = torch.where(coded, chosen, indices[:, residue])
+        reached = _where(coded, chooser.taken(reached, chosen), reached)
+        if leaping[residue] and across is None:
+            reached = _where(leap, goal, reached)
     return indices
+
+
+class _Chooser:
+    """Tables of codes and of the steps they stand for, ready to be searched."""
+
+    def __init__(
+        self, codes: Tensor, steps: Steps, across: Steps | None, drift_weight: float
+    ) -> None:
+        self._scale = math.sqrt(drift_weight)
+        rotations, shifts = steps
+        keys = torch.cat([codes.float(), as_points(rotations, shifts) * self._scale], dim=1)
+        self._keys, self._biases = _table(keys)
+        if across is not None:
+            self._across = _table(as_points(*across))
+            rotations = torch.cat([rotations, across[0]])
+            shifts = torch.cat([shifts, across[1]])
+        self._size = len(codes)
+        self._rotations, self._shifts = rotations.double(), shifts.double()
+
+    def along(self, latents: Tensor, wanted: Steps) -> Tensor:
+        """Return the codes nearest to latents and wanted steps together."""
+        query = torch.cat([latents, as_points(*wanted) * self._scale], dim=1)
+        return torch.addmm(self._biases, query, self._keys, alpha=-1.0).argmin(dim=1)
+
+    def across(self, wanted: Steps) -> Tensor:
+        """Return the break codes nearest to wanted steps."""
+        keys, biases = self._across
+        found = torch.addmm(biases, as_points(*wanted), keys, alpha=-1.0).argmin(dim=1)
+        return self._size + found
+
+    def taken(self, reached: Steps, chosen: Tensor) -> Steps:
+        """Return where chosen steps lead."""
+        turn, place = reached
+        return turn @ self._rotations[chosen], place + _applied(turn, self._shifts[chosen])
+
+
+def _table(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Prepare for searching by a product: the nearest point has the least bias minus product."""
+    points = points.double()
+    return points.T.contiguous(), 0.5 * points.square().sum(1)
+
+
+def _next_resolved(resolved: Tensor) -> Tensor:
+    """Return for each residue the next resolved one; itself where there is none."""
+    length = resolved.shape[1]
+    position = torch.arange(length, device=resolved.device)
+    there = torch.where(resolved, position, length)
+    later = torch.cat([there[:, 1:], there.new_full((len(there), 1), length)], dim=1)
+    after = later.flip(1).cummin(1).values.flip(1)
+    return torch.where(after < length, after, position)
+
+
+def _step_to(reached: Steps, goal: Steps) -> Steps:
+    back = reached[0].transpose(-1, -2)
+    return back @ goal[0], _applied(back, goal[1] - reached[1])
+
+
+def _where(chosen: Tensor, one: Steps, other: Steps) -> Steps:
+    return (
+        torch.where(chosen[:, None, None], one[0], other[0]),
+        torch.where(chosen[:, None], one[1], other[1]),
+    )
 
 
 def _applied(rotations: Tensor, vectors: Tensor) -> Tensor:

@@ -93,3 +93,10 @@ class ModelConfig:
                 f"({self.decoder.latent_dim}) must be equal"
             )
             raise ConfigError(msg)
+        breaks = self.encoder.break_codes if isinstance(self.encoder, ChainEncoderConfig) else 0
+        if self.codebook.size - breaks < 2:
+            msg = (
+                f"encoder.break_codes ({breaks}) must leave at least 2 of the {self.codebook.size} "
+                "codes of codebook.size for bonded residues"
+            )
+            raise ConfigError(msg)

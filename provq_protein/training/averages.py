@@ -81,16 +81,16 @@ class WeightAverages:
                 self._values[name][rows] = parameter[rows]
 
     @torch.no_grad()
-    def adopt(self, prefix: str) -> None:
+    def adopt(self, *prefixes: str) -> None:
         """
         Give the model its averages, for good.
 
         Parameters
         ----------
-        prefix : str
-            Only parameters whose names begin with this.
+        *prefixes : str
+            Only parameters whose names begin with one of these.
         """
-        for name, parameter in self._named(prefix):
+        for name, parameter in self._named(*prefixes):
             parameter.copy_(self._values[name])
 
     @contextmanager
@@ -143,9 +143,9 @@ class WeightAverages:
                 raise CheckpointError(msg)
             value.copy_(tensors[name])
 
-    def _named(self, prefix: str) -> Iterator[tuple[str, nn.Parameter]]:
+    def _named(self, *prefixes: str) -> Iterator[tuple[str, nn.Parameter]]:
         return (
             (name, parameter)
             for name, parameter in self._model.named_parameters()
-            if name.startswith(prefix)
+            if name.startswith(prefixes)
         )

@@ -168,6 +168,7 @@ _LATER = {
 }
 
 _LATER_IN_GROWTH_LOSS = {"loss": {"span": 0.0}}
+_LATER_IN_CHAIN_ENCODER = {"model": {"encoder": {"break_codes": 0}}}
 
 LOSS_KINDS = {"growth": GrowthLossConfig, "reconstruction": ReconstructionLossConfig}
 
@@ -235,6 +236,12 @@ class TrainingConfig:
             msg = (
                 f"steps: warm-up and transition ({soft}) and settling ({self.settle_steps}) "
                 f"do not fit into {self.steps} steps"
+            )
+            raise ConfigError(msg)
+        if getattr(self.model.encoder, "break_codes", 0) and not self.settle_steps:
+            msg = (
+                "settle_steps: must be 1 or more where model.encoder.break_codes is, because the "
+                "codes for breaks are placed when encoder and codebook are frozen"
             )
             raise ConfigError(msg)
 
@@ -361,6 +368,10 @@ def complete_recipe(values: Mapping[str, Any]) -> dict[str, Any]:
     loss = complete.get("loss")
     if isinstance(loss, Mapping) and loss["kind"] == "growth":
         complete = _completed(complete, _LATER_IN_GROWTH_LOSS)
+    model = complete.get("model")
+    encoder = model.get("encoder") if isinstance(model, Mapping) else None
+    if isinstance(encoder, Mapping) and encoder.get("kind") == "chain":
+        complete = _completed(complete, _LATER_IN_CHAIN_ENCODER)
     return complete
 
 

@@ -18,6 +18,7 @@ from provq_protein.runs.config import to_mapping
 from provq_protein.runs.log import MetricsLog
 from provq_protein.training.averages import WeightAverages
 from provq_protein.training.batches import Batch, BatchPlan, usable_chains
+from provq_protein.training.breaks import fit_breaks
 from provq_protein.training.config import TrainingConfig
 from provq_protein.training.noise import latent_noise
 from provq_protein.training.optimizer import (
@@ -224,10 +225,12 @@ class Trainer:
         if config.optimizer.restart_after_warmup and self.step == config.schedule.warmup_steps:
             self.optimizer.state.clear()
         self._seed_if_due()
-        if self.averages is not None and config.settle_steps and self.step == self._settling_from:
-            # The ids that stay are those of the averages: the decoder is to adapt to them.
-            for part in ("encoder.", "quantizer.", "course."):
-                self.averages.adopt(part)
+        if not config.settle_steps or self.step != self._settling_from:
+            return
+        if self.averages is not None:
+            # The ids that stay are theirs: the decoder is to adapt to them.
+            self.averages.adopt("encoder.", "quantizer.", "course.")
+        fit_breaks(self.model, self.store, seed=config.seed)
 
     def _seed_if_due(self) -> None:
         codebook = self.model.quantizer.codebook
@@ -317,19 +320,16 @@ class Trainer:
     def _update_codebook(self, quantized: Quantized) -> None:
         """Let codes learn what they do not learn by gradient."""
         generator = torch.Generator().manual_seed((self.config.seed << 32) + self.step)
-        quantizer = self.model.quantizer
-        revived = quantizer.update(quantized, generator=generator)
-        reset_moments(self.optimizer, quantizer.codebook.parameters(), revived)
+        revived = self.model.quantizer.update(quantized, generator=generator)
+        reset_moments(self.optimizer, self.model.quantizer.codebook.parameters(), revived)
         if self.averages is not None and bool(revived.any()):
             self.averages.restart("quantizer.codebook.", rows=revived)
 
     def _utilization(self, stage: str, quantized: Quantized) -> float | None:
         """Share of codes in use in a batch; None in the warm-up, which looks at no code."""
-        if stage == "warmup":
-            return None
         usage = CodeUsage(self.model.codebook_size)
         usage.add(quantized.indices)
-        return usage.reduced().utilization
+        return None if stage == "warmup" else usage.reduced().utilization
 
     def _shipped_weights(self) -> Any:  # noqa: ANN401  (a context)
         return nullcontext() if self.averages is None else self.averages.in_place()
@@ -343,8 +343,8 @@ class Trainer:
             scores = validate(self.model, backbones, continuous=stage == "warmup")
             if stage == "hard":
                 self._keep_if_best(scores)
-        step, warm = self.step - 1, stage == "warmup"
-        return {"step": step, "kind": "validation", "continuous": warm, **scores}
+        warm = stage == "warmup"
+        return {"step": self.step - 1, "kind": "validation", "continuous": warm, **scores}
 
     def _keep_if_best(self, scores: dict[str, float]) -> None:
         """Keep the model if none with hard quantization was better so far."""

@@ -47,8 +47,10 @@ def validate(
         latents = model.embed(truth, resolved, numbers, present)
         indices = model.assign(latents, truth, resolved)
         usage.add(indices, mask=resolved)
-        seen = latents if continuous else model.quantizer.decode(indices)
-        decoded = model.decode_latents(seen, resolved, numbers, present)[0].cpu().numpy()
+        if continuous:
+            decoded = model.decode_latents(latents, resolved, numbers, present)[0].cpu().numpy()
+        else:
+            decoded = model.decode(indices, resolved, numbers, present)[0].cpu().numpy()
         errors.append(rmsd(decoded[known], coords[known]))
         scores.append(lddt_ca(decoded[known, 1], coords[known, 1]))
     if not errors:

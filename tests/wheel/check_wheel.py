@@ -151,9 +151,10 @@ def check_missing_extra(scripts: Path, folder: Path) -> None:
 def check_console_scripts(scripts: Path, folder: Path) -> None:
     for name in CONSOLE_SCRIPTS:
         require((scripts / name).exists(), f"no console script {name}")
-    for name in ("provq-vision", "structtokenbench"):
-        done = call([scripts / name], cwd=folder, expect=2)
-        require("not built yet" in done.stderr, f"{name} answered: {done.stderr}")
+    done = call([scripts / "provq-vision"], cwd=folder, expect=2)
+    require("not built yet" in done.stderr, f"provq-vision answered: {done.stderr}")
+    done = call([scripts / "structtokenbench", "tasks"], cwd=folder)
+    require(len(done.stdout.splitlines()) == 12, f"structtokenbench tasks: {done.stdout}")
 
 
 def main() -> int:

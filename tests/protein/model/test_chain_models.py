@@ -26,6 +26,7 @@ _ENCODER = ChainEncoderConfig(
     chain_reach=2,
     course_width=24,
     drift_weight=0.1,
+    break_codes=0,
 )
 _DECODER = ChainDecoderConfig(
     latent_dim=16,

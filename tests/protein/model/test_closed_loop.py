@@ -13,9 +13,11 @@ def _case(make_coords, *, lengths=(80,), num_codes=64, seed=0):
     longest = max(lengths)
     coords = torch.zeros(len(lengths), longest, 3, 3)
     bonded = torch.zeros(len(lengths), longest - 1, dtype=torch.bool)
+    resolved = torch.zeros(len(lengths), longest, dtype=torch.bool)
     for row, length in enumerate(lengths):
         coords[row, :length] = torch.from_numpy(make_coords(length, seed + row))
         bonded[row, : length - 1] = True
+        resolved[row, :length] = True
     true = Frames(*backbone_frames(coords))
     turns, shifts = relative_frames(true.rotations, true.translations)
     features = torch.cat([3.0 * turns.flatten(2), shifts], dim=-1)
@@ -33,6 +35,7 @@ def _case(make_coords, *, lengths=(80,), num_codes=64, seed=0):
         "steps": steps,
         "true": true,
         "bonded": bonded,
+        "resolved": resolved,
     }
 
 
@@ -89,6 +92,7 @@ def test_growth_starts_anew_after_a_break(make_coords):
         "steps": case["steps"],
         "true": Frames(case["true"].rotations[:, 40:], case["true"].translations[:, 40:]),
         "bonded": case["bonded"][:, 40:],
+        "resolved": case["resolved"][:, 40:],
     }
     assert torch.equal(found[:, 40:], follow_chain(**second, drift_weight=0.5))
 
@@ -114,5 +118,57 @@ def test_the_last_residue_and_a_lone_one_keep_the_nearest_code(make_coords):
     assert follow_chain(**case, drift_weight=1.0)[0, -1] == case["nearest"][0, -1]
     lone = {**case, "nearest": case["nearest"][:, :1], "latents": case["latents"][:, :1]}
     lone["true"] = Frames(case["true"].rotations[:, :1], case["true"].translations[:, :1])
-    lone["bonded"] = case["bonded"][:, :0]
+    lone["bonded"], lone["resolved"] = case["bonded"][:, :0], case["resolved"][:, :1]
     assert torch.equal(follow_chain(**lone, drift_weight=1.0), case["nearest"][:, :1])
+
+
+def _broken(make_coords, *, codes_for_breaks):
+    """Return a case whose chain jumps at residue 39, and that many break codes around the jump."""
+    case = _case(make_coords, num_codes=256)
+    jump = torch.tensor([9.0, -4.0, 6.0])
+    case["true"].translations[:, 40:] += jump
+    case["bonded"][0, 39] = False
+    turns, shifts = relative_frames(case["true"].rotations, case["true"].translations)
+    off = torch.arange(3.0, 3.0 + codes_for_breaks)[:, None] * torch.tensor([0.6, 0.8, 0.0])
+    across = turns[0, 39].expand(codes_for_breaks, 3, 3), shifts[0, 39] + off
+    return case, across
+
+
+def _grown_across(indices, case, across):
+    case = {**case, "steps": tuple(map(torch.cat, zip(case["steps"], across, strict=True)))}
+    return _off(indices, case)[0]
+
+
+def test_a_code_for_breaks_leads_across_and_the_next_ones_make_up_for_its_error(make_coords):
+    case, across = _broken(make_coords, codes_for_breaks=4)
+    found = follow_chain(**case, drift_weight=20.0, across=across)
+    assert (found[0] >= 256).nonzero().flatten().tolist() == [39]
+    off = _grown_across(found, case, across)
+    assert off[:40].max() < 1.0
+    assert off[40] > 2.0
+    assert off[65:].max() < 0.5 * off[40]
+    without = follow_chain(**case, drift_weight=20.0)
+    assert torch.equal(found[:, :39], without[:, :39])
+    assert _grown_across(without, case, across)[40:].mean() > 5.0
+
+
+def test_a_break_of_unresolved_residues_is_crossed_to_the_next_resolved_one(make_coords):
+    case, across = _broken(make_coords, codes_for_breaks=4)
+    gone = case["resolved"].clone()
+    gone[0, [0, 37, 38, 39]] = False
+    case["resolved"] = gone
+    case["bonded"] &= gone[:, 1:] & gone[:, :-1]
+    case["true"].translations[~gone] = 1e4
+    found = follow_chain(**case, drift_weight=1.0, across=across)
+    assert (found[0] >= 256).nonzero().flatten().tolist() == [36]
+    assert torch.equal(found[~gone], case["nearest"][~gone])
+    junk = {**case, "latents": case["latents"].masked_fill(~gone[..., None], 7.0)}
+    assert torch.equal(found, follow_chain(**junk, drift_weight=1.0, across=across))
+
+
+def test_without_weight_breaks_still_have_codes_of_their_own(make_coords):
+    case, across = _broken(make_coords, codes_for_breaks=2)
+    found = follow_chain(**case, drift_weight=0.0, across=across)
+    other = torch.arange(80) != 39
+    assert torch.equal(found[0, other], case["nearest"][0, other])
+    assert found[0, 39] >= 256

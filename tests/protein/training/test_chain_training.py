@@ -14,7 +14,7 @@ pytest.importorskip("h5py", reason="training needs the extra 'train'")
 SMALL = [
     "steps=12", "settle_steps=4", "ema_decay=0.5", "data.residues_per_step=128",
     "data.crop=48", "data.settle_crop=64", "model.encoder.width=32",
-    "model.encoder.course_width=24",
+    "model.encoder.course_width=24", "model.encoder.break_codes=2",
     "model.codebook.size=32", "model.decoder.width=32", "model.decoder.heads=2",
     "model.decoder.trunk_blocks=1", "model.decoder.refine_blocks=1", "model.decoder.pair_width=8",
     "schedule.warmup_steps=4", "schedule.transition_steps=2", "seeding.latents=128",

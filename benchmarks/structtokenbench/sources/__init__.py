@@ -1,0 +1,1 @@
+"""Where do labelled chains come from: one module per kind of file."""
