@@ -1,7 +1,7 @@
 """Which tasks can be run on the data at hand, and with which splits?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,8 @@ class Dataset:
         Labels and chains; None where they cannot be had.
     labels : {"exact", "union"}
         As in `DataOptions`.
+    options : DataOptions
+        What was asked for.
     dropped : dict of str to int
         Items per split that were left out because of a relative in another split.
     problem : str
@@ -79,6 +81,7 @@ class Dataset:
     splits: SplitKind
     data: TaskData | None
     labels: Labels
+    options: DataOptions = DataOptions()
     dropped: dict[str, int] = field(default_factory=dict)
     problem: str = ""
 
@@ -163,6 +166,7 @@ class DataFolder:
                     splits="scope" if name == SCOPE else "published",
                     data=None,
                     labels=options.labels,
+                    options=options,
                     problem=str(error),
                 )
 
@@ -170,7 +174,12 @@ class DataFolder:
         if name == SCOPE:
             scope = load_scope(self.path, archive=self.archive)
             return Dataset(
-                name=name, task=scope.task, splits="scope", data=scope.data, labels="exact"
+                name=name,
+                task=scope.task,
+                splits="scope",
+                data=scope.data,
+                labels="exact",
+                options=options,
             )
         task = TASKS[name]
         labels: Labels = options.labels if self._has_arrays else "exact"
@@ -190,9 +199,10 @@ class DataFolder:
                 splits="published",
                 data=strict,
                 labels=labels,
+                options=options,
                 dropped=_dropped(data, strict),
             )
-        return _local(task, data, labels)
+        return replace(_local(task, data, labels), options=options)
 
 
 def _local(task: Task, data: TaskData, labels: Labels) -> Dataset:

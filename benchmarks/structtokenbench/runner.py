@@ -314,6 +314,9 @@ def _described(dataset: Dataset) -> dict[str, Any]:
         "origin": data.origin if data else "",
         "content_hash": data.content_hash if data else "",
         "labels": dataset.labels,
+        "keep_leaks": dataset.options.keep_leaks,
+        "merge_duplicates": dataset.options.merge_duplicates,
+        "classes": dataset.task.num_outputs if dataset.task.target == "classes" else None,
         "coverage": coverage,
         "dropped_leaks": dataset.dropped,
     }

@@ -162,6 +162,10 @@ def test_a_break_of_unresolved_residues_is_crossed_to_the_next_resolved_one(make
     found = follow_chain(**case, drift_weight=1.0, across=across)
     assert (found[0] >= 256).nonzero().flatten().tolist() == [36]
     assert torch.equal(found[~gone], case["nearest"][~gone])
+    later = {name: case[name][:, 1:] for name in ("nearest", "latents", "bonded", "resolved")}
+    true = Frames(case["true"].rotations[:, 1:], case["true"].translations[:, 1:])
+    later = {**case, **later, "true": true}
+    assert torch.equal(found[:, 1:], follow_chain(**later, drift_weight=1.0, across=across))
     junk = {**case, "latents": case["latents"].masked_fill(~gone[..., None], 7.0)}
     assert torch.equal(found, follow_chain(**junk, drift_weight=1.0, across=across))
 

@@ -64,6 +64,15 @@ def test_what_settles_is_the_average(parts):
         assert not torch.equal(weights[8][name], weights[10][name])
 
 
+def test_codes_for_breaks_are_placed_when_settling_begins(parts):
+    folder, weights = parts
+    shipped = checkpoint.load_tensors(folder / "whole" / MODEL / checkpoint.WEIGHTS)
+    assert [bool(weights[step]["breaks.fitted"]) for step in (8, 10, 12)] == [False, True, True]
+    for name in ("breaks.rotations", "breaks.translations", "breaks.vectors"):
+        assert not torch.equal(weights[8][name], weights[10][name])
+        assert torch.equal(weights[10][name], shipped[name])
+
+
 def test_the_encoder_has_a_rate_of_its_own(tiny_store, tmp_path):
     config = load_recipe("default", [*SMALL, "optimizer.encoder_factor=0.25"])
     model = Trainer(config, tiny_store, tmp_path / "run").model

@@ -23,7 +23,7 @@ from structtokenbench.token_cache import TokenCache
 
 CODES = 6
 SETTINGS = ProbeSettings(
-    learning_rates=(1e-2,), seeds=(0,), steps=60, evaluations=2, hidden=16, resamples=20
+    learning_rates=(1e-2,), seeds=(0,), steps=250, evaluations=5, hidden=64, resamples=20
 )
 
 
