@@ -35,9 +35,10 @@ the chain it is given the true step, for free, which favours it: the network has
 (`break_codes`) or has to guess. Chosen along the chain, a code is the one nearest to the step from
 where the grown chain has arrived. A model whose ids are chosen along the chain (`drift_weight`)
 chooses its codes and those of k-means here in its own way, and where it has codes for breaks,
-k-means uses them as well, on top of the number given; the distortion of the sample is that of the
-nearest codes. Without quantization nothing is chosen, so that small errors of the decoder add up
-along the chain, and such a model can be better with codes than without: the latents alone are no
+k-means uses them as well, on top of the number given, and distortion has a residue before a break
+with its code for breaks, which is chosen by the step alone; the distortion of the sample is that of
+the nearest codes. Without quantization nothing is chosen, so that small errors of the decoder add
+up along the chain, and such a model can be better with codes than without: the latents alone are no
 floor for it. Its second level is the nearest code to what the first one left, not chosen along the
 chain, and partly undoes what the first made up for."""
 
