@@ -21,7 +21,7 @@ _LATENTS, _CODES, _UNUSED = "#E69F00", "#0072B2", "#999999"
 # Part of the curves, column, label, logarithmic.
 _PANELS = (
     ("validation", "utilization", "share of codes used\n(validation)", False),
-    ("validation", "rmsd", "validation RMSD (Å)", False),
+    ("validation", "rmsd", "validation RMSD (Å)", True),
     ("train", "codebook_loss", "codebook loss", True),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tokenizer_comparison.estimates import difference, per_seed, spread
 from tokenizer_comparison.results import Comparison, Results
-from tokenizer_comparison.variants import FAMILIES, VARIANTS, baseline, provq
+from tokenizer_comparison.variants import FAMILIES, PARTS_OF_PROVQ, VARIANTS, baseline, provq
 
 SETS = {"casp14": "CASP14", "cameo2022": "CAMEO2022", "validation": "validation"}
 TEST_SETS = ("casp14", "cameo2022")
@@ -106,6 +106,10 @@ def sentences(comparison: Comparison) -> list[str]:
             for part in TEST_SETS:
                 found += _scores(comparison, full, other, part)
             found += _usage(comparison, full, other)
+        for piece in PARTS_OF_PROVQ:
+            other = f"{full}.{piece}"
+            found += [_in_short(comparison, full, other, part) for part in TEST_SETS]
+    found = [one for one in found if one]
     return found or ["No variant with ProVQ has been measured with the same seed as its baseline."]
 
 
@@ -147,12 +151,28 @@ def _scores(comparison: Comparison, full: str, other: str, part: str) -> Iterato
         low, high = (signed(bound, digits) for bound in found.interval)
         claim = verdict(found.interval, smaller_is_better=smaller)
         ending = "from" if claim.endswith("different") else "than"
-        count = "1 seed" if found.seeds == 1 else f"{found.seeds} seeds"
         yield (
             f"{SETS[part]}, {name}: {VARIANTS[full].title} is {claim} {ending} "
             f"{VARIANTS[other].title} (median difference {signed(found.median, digits)}{unit} "
-            f"[{low}, {high}], {found.chains} chains, {count})."
+            f"[{low}, {high}], {found.chains} chains, {_count(found.seeds)})."
         )
+
+
+def _in_short(comparison: Comparison, full: str, other: str, part: str) -> str:
+    """Compare ProVQ with a part of it in one sentence; nothing if no seed is shared."""
+    clauses, seeds = [], 0
+    for metric, (name, unit, digits, smaller) in SCORES.items():
+        found = difference(comparison, full, other, part, metric)
+        if found is None:
+            return ""
+        seeds = found.seeds
+        low, high = (signed(bound, digits) for bound in found.interval)
+        claim = verdict(found.interval, smaller_is_better=smaller)
+        clauses.append(f"{name} {claim} ({signed(found.median, digits)}{unit} [{low}, {high}])")
+    return (
+        f"{SETS[part]}, {VARIANTS[full].title} against {VARIANTS[other].title}, "
+        f"{_count(seeds)}: {', '.join(clauses)}."
+    )
 
 
 def _usage(comparison: Comparison, full: str, other: str) -> Iterator[str]:
@@ -184,6 +204,10 @@ def _direction(higher: int, lower: int, count: int) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if isinstance(value, int) or value >= 2.0 else f"{value:.3f}"
+
+
+def _count(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def _seeds(seeds: list[int]) -> str:

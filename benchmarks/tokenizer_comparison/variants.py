@@ -69,6 +69,10 @@ _PIECES: dict[str, tuple[str, str, tuple[str, ...], _Pattern]] = {
     ),
     "provq": (" + ProVQ", _PROVQ, (), (True, True, "cosine", "kmeans")),
 }
+# Ablations of the recipe with ProVQ, as endings of keys.
+PARTS_OF_PROVQ = tuple(
+    piece for piece, (_, recipe, changes, _) in _PIECES.items() if recipe and changes
+)
 
 
 def _variant(family: str, piece: str) -> Variant:

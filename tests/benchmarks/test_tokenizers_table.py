@@ -309,6 +309,16 @@ def test_sentences_say_where_provq_is_worse(module, comparison):
     assert "0.500 against 0.110 on CASP14 (higher with every seed)" in text
 
 
+def test_provq_is_compared_with_its_parts(module, make_run, tmp_path):
+    for key in ("vanilla_vq_provq", "vanilla_vq_provq.warmup"):
+        for seed in (0, 1):
+            make_run(tmp_path / "r", key, seed)
+    found = module("findings").sentences(module("results").load_all(tmp_path / "r"))
+    start = "CASP14, VanillaVQ + ProVQ against VanillaVQ + warm-up only, 2 seeds: RMSD "
+    assert sum(one.startswith(start) for one in found) == 1
+    assert not any("soft transition only" in one for one in found)
+
+
 def test_the_tables_show_median_and_range_over_seeds(module, comparison):
     header, rows = module("tables").set_table(comparison, "casp14")
     row = dict(zip(header, rows[0], strict=True))
