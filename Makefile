@@ -22,7 +22,7 @@ say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden topodisc nearest \
-        quantizers tokenizers-table tokenizers-stages rate-distortion card clean
+        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse token-formats card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -91,10 +91,24 @@ tokenizers-table: $(VENV)/.installed  ## Rewrite the comparison of tokenizers fr
 rate-distortion: $(VENV)/.installed  ## Draw the rate-distortion curve of a model (STORE=chains.h5 [MODEL=...]), or only rewrite the page
 	@$(BIN)/python benchmarks/rate_distortion/run.py $(if $(STORE),--store '$(STORE)') $(if $(MODEL),--model '$(MODEL)')
 
+structtokenbench: $(VENV)/.installed  ## Rewrite the report of the downstream benchmark (DATA=FOLDER [TOKENIZERS="default 3di"] measures first)
+	@$(if $(DATA),$(BIN)/structtokenbench run $(addprefix --tokenizer ,$(or $(TOKENIZERS),default)) --data '$(DATA)' --out '$(or $(OUT),bench)')
+	@$(if $(DATA),cp '$(or $(OUT),bench)/results.jsonl' benchmarks/structtokenbench/results/results.jsonl)
+	@$(BIN)/structtokenbench report $(sort $(wildcard benchmarks/structtokenbench/results/*.jsonl)) -o docs/results/structtokenbench
+
 tokenizers-stages: $(VENV)/.installed  ## Train with and without ProVQ and show the stages (STORE=chains.h5, OUT=run folders)
 	@test -n '$(STORE)' -a -n '$(OUT)' || { echo 'set STORE to a chain store and OUT to a folder for the runs'; exit 2; }
 	@$(BIN)/python benchmarks/tokenizer_comparison/stages.py --store '$(STORE)' --output '$(OUT)'
 	@$(BIN)/python benchmarks/tokenizer_comparison/table.py
+
+bench-encode: $(VENV)/.installed  ## Time encoding against the reference, ids compared, and write the page
+	@$(BIN)/python benchmarks/encode_speed/run.py
+
+bench-parse: $(VENV)/.installed  ## Time the readers against others, arrays compared, and write the page
+	@$(BIN)/python benchmarks/parse_speed/run.py --measure --rounds 5
+
+token-formats: $(VENV)/.installed  ## Measure sizes and access times of token files (TOKENS=tokens.npz), or only rewrite the page
+	@$(BIN)/python benchmarks/token_formats/run.py $(if $(TOKENS),--tokens '$(TOKENS)')
 
 card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure
 	@test -n '$(STORE)' || { echo 'set STORE to the chain store that the model was trained on'; exit 2; }
@@ -129,7 +143,7 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 # On a second installation pip complains, harmlessly, about what `esm` declares and does not import.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,train,plot,bench,parity,dev]' \
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,fast,foldcomp,trajectory,train,plot,bench,parity,dev]' \
 	    -r requirements/esm-parity.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)'
 	@touch $@

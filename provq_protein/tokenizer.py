@@ -1,5 +1,6 @@
 """How do structures become tokens, and tokens structures, with a trained model?"""
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -263,6 +264,7 @@ class StructureTokenizer:
             model=chain.model,
             fingerprint=self.fingerprint,
             codebook_size=self.codebook_size,
+            mean_plddt=_mean_plddt(chain),
         )
 
     def _latents(self, chain: Backbone) -> NDArray[np.float32]:
@@ -321,3 +323,12 @@ def _centered(chain: Backbone) -> NDArray[np.float32]:
     coords = chain.coords.astype(np.float64)
     center = coords[chain.resolved, 1].mean(axis=0)
     return np.where(chain.resolved[:, None, None], coords - center, 0.0).astype(np.float32)
+
+
+def _mean_plddt(chain: Backbone) -> float | None:
+    """Mean pLDDT of the resolved residues, to two decimals; None if the chain has none."""
+    values = chain.b_factors[chain.resolved]
+    values = values[np.isfinite(values)]
+    if chain.confidence != "plddt" or not values.size or values.min() < 0 or values.max() > 100:
+        return None
+    return round(math.fsum(values.tolist()) / values.size, 2)

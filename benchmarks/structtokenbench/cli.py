@@ -98,6 +98,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--preset", choices=["fast", "published"], default="fast")
     run.add_argument("--seeds", type=int, metavar="N", help="seeds of the probe (3; published: 1)")
     run.add_argument(
+        "--table-dims", type=int, metavar="N",
+        help="project wider code tables on N dimensions, for speed (all dimensions)",
+    )  # fmt: skip
+    run.add_argument(
         "--labels", choices=["union", "exact"], default="union",
         help="with or without labels moved from nearly identical chains",
     )  # fmt: skip
@@ -158,6 +162,7 @@ def _settings(arguments: argparse.Namespace) -> "ProbeSettings":
     from structtokenbench.probe import ProbeSettings
 
     settings = ProbeSettings.preset(arguments.preset)
+    settings = replace(settings, table_dims=arguments.table_dims)
     if arguments.seeds is None:
         return settings
     if arguments.seeds < 1:

@@ -24,6 +24,7 @@ class Report:
 
     def __init__(self) -> None:
         self.problems = 0
+        self._warned: set[str] = set()
 
     def problem(self, problem: object) -> None:
         """
@@ -36,6 +37,19 @@ class Report:
         """
         self.problems += 1
         print(problem, file=sys.stderr)
+
+    def warn_once(self, text: str) -> None:
+        """
+        Print what the user should know, the first time that it is said.
+
+        Parameters
+        ----------
+        text : str
+            No problem: the exit code does not change.
+        """
+        if text not in self._warned:
+            self._warned.add(text)
+            print(f"warning: {text}", file=sys.stderr)
 
     @property
     def exit_code(self) -> int:

@@ -1,15 +1,22 @@
 """Which codes rebuild a chain best, when errors of earlier codes are known?"""
 
 import math
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from provq_protein.geometry.bonds import peptide_bonds
 from provq_protein.geometry.frames import backbone_frames
-from provq_protein.model.break_codes import BreakCodes, Steps, as_points
+from provq_protein.model.break_codes import LEVER, BreakCodes, Steps, as_points
 from provq_protein.model.chain_decoder import StepReader
+from provq_protein.model.chain_following import ChainCourse, CodeTables, follow_one
 from provq_protein.model.refinement import Frames
+
+# From this many chains on, a step of all of them at once costs less than one for each.
+_CHAINS_TOGETHER = 8
 
 
 def codes_along_chains(
@@ -58,7 +65,7 @@ def codes_along_chains(
         nearest,
         latents,
         codes,
-        course(codes),
+        _steps_of(codes, course),
         Frames(*backbone_frames(coords)),
         peptide_bonds(coords, resolved),
         resolved,
@@ -121,31 +128,114 @@ def follow_chain(
     feedback loop, and the error that a chain accumulates stays bounded instead of growing with
     its length. An id then depends on the chain before it, not on its neighborhood alone.
     """
-    chooser = _Chooser(codes, steps, across, drift_weight)
-    turn, place = true.rotations.double(), true.translations.double()
-    row = torch.arange(len(turn), device=turn.device)
-    first = resolved.int().argmax(1)
-    reached = turn[row, first], place[row, first]
     following = _next_resolved(resolved)
-    follows = resolved & (following > torch.arange(resolved.shape[1], device=turn.device))
-    leaps = follows[:, :-1] & ~bonded
+    follows = resolved & (following > torch.arange(resolved.shape[1], device=resolved.device))
+    follow = _follow_together
+    if latents.device.type == "cpu" and len(latents) < _CHAINS_TOGETHER:
+        follow = _follow_each
+    return follow(
+        nearest,
+        latents.double(),
+        _Chooser(codes, steps, across, drift_weight),
+        Frames(true.rotations.double(), true.translations.double()),
+        bonded,
+        follows[:, :-1] & ~bonded,
+        following,
+        resolved.int().argmax(1),
+    )
+
+
+def _follow_together(
+    nearest: Tensor,
+    latents: Tensor,
+    chooser: "_Chooser",
+    true: Frames,
+    bonded: Tensor,
+    leaps: Tensor,
+    following: Tensor,
+    first: Tensor,
+) -> Tensor:
+    """Follow all chains of a batch in step."""
+    turn, place = true.rotations, true.translations
+    row = torch.arange(len(turn), device=turn.device)
+    reached = turn[row, first], place[row, first]
     leaping = leaps.any(0).tolist()
-    queries, indices = latents.double(), nearest.clone()
+    indices = nearest.clone()
     for residue in range(bonded.shape[1]):
         after = following[:, residue]
         goal = turn[row, after], place[row, after]
         wanted = _step_to(reached, goal)
         bond, leap = bonded[:, residue], leaps[:, residue]
-        chosen = chooser.along(queries[:, residue], wanted)
+        chosen = chooser.along(latents[:, residue], wanted)
         coded = bond
-        if leaping[residue] and across is not None:
+        if leaping[residue] and chooser.knows_breaks:
             chosen = torch.where(leap, chooser.across(wanted), chosen)
             coded = bond | leap
         indices[:, residue] = torch.where(coded, chosen, indices[:, residue])
         reached = _where(coded, chooser.taken(reached, chosen), reached)
-        if leaping[residue] and across is None:
+        if leaping[residue] and not chooser.knows_breaks:
             reached = _where(leap, goal, reached)
     return indices
+
+
+def _follow_each(
+    nearest: Tensor,
+    latents: Tensor,
+    chooser: "_Chooser",
+    true: Frames,
+    bonded: Tensor,
+    leaps: Tensor,
+    following: Tensor,
+    first: Tensor,
+) -> Tensor:
+    """Follow one chain after the other."""
+    tables = chooser.tables()
+    chains = [
+        ChainCourse(
+            turns=true.rotations[row].numpy(),
+            places=true.translations[row].numpy(),
+            following=following[row].numpy(),
+            bonded=bonded[row].numpy(),
+            leaps=leaps[row].numpy(),
+            first=int(first[row]),
+        )
+        for row in range(len(nearest))
+    ]
+    return torch.stack(
+        [follow_one(nearest[row], latents[row], tables, one) for row, one in enumerate(chains)]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What codes stood for when they were last asked."""
+
+    weights: list[Tensor]
+    codes: Tensor
+    steps: Steps
+
+    def applies(self, weights: list[Tensor], codes: Tensor) -> bool:
+        """Compare values: cheap beside what they are put through, and true whatever happened."""
+        return torch.equal(self.codes, codes) and all(
+            torch.equal(one, other) for one, other in zip(self.weights, weights, strict=True)
+        )
+
+
+_remembered: WeakKeyDictionary[StepReader, _Remembered] = WeakKeyDictionary()
+
+
+def _steps_of(codes: Tensor, course: StepReader) -> Steps:
+    """Return the steps that codes stand for; those of the same codes are read once."""
+    if torch.is_autocast_enabled(codes.device.type):
+        # Rounded steps are not for those who ask without autocast.
+        return course(codes)
+    weights = [parameter.detach() for parameter in course.parameters()]
+    known = _remembered.get(course)
+    if known is None or codes.device != known.codes.device or not known.applies(weights, codes):
+        copies = [weight.clone() for weight in weights]
+        known = _Remembered(copies, codes.clone(), course(codes))
+        _remembered[course] = known
+    return known.steps
 
 
 class _Chooser:
@@ -155,6 +245,8 @@ class _Chooser:
         self, codes: Tensor, steps: Steps, across: Steps | None, drift_weight: float
     ) -> None:
         self._scale = math.sqrt(drift_weight)
+        self._dim = codes.shape[1]
+        self.knows_breaks = across is not None
         rotations, shifts = steps
         keys = torch.cat([codes.float(), as_points(rotations, shifts) * self._scale], dim=1)
         self._keys, self._biases = _table(keys)
@@ -164,6 +256,24 @@ class _Chooser:
             shifts = torch.cat([shifts, across[1]])
         self._size = len(codes)
         self._rotations, self._shifts = rotations.double(), shifts.double()
+
+    def tables(self) -> CodeTables:
+        """Return the tables as following a single chain wants them."""
+        keys, across_keys, across_biases = self._keys.T, None, None
+        if self.knows_breaks:
+            across_keys, across_biases = self._across[0].T, self._across[1]
+        weights = np.repeat([LEVER, 1.0], [9, 3])
+        return CodeTables(
+            biases=self._biases,
+            codes=keys[:, : self._dim],
+            points=keys[:, self._dim :],
+            across_biases=across_biases,
+            across_points=across_keys,
+            scales=weights * self._scale,
+            across_scales=weights,
+            rotations=self._rotations.numpy(),
+            shifts=self._shifts.numpy(),
+        )
 
     def along(self, latents: Tensor, wanted: Steps) -> Tensor:
         """Return the codes nearest to latents and wanted steps together."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,14 @@ from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.geometry.frames import IDEAL_BACKBONE, backbone_frames
 from provq_protein.geometry.neighbors import nearest_residues
 from provq_protein.model.geometric_attention import GeometricAttention
+from provq_protein.model.matmul_route import fast_exact_products
+from provq_protein.model.packed_encoder import Neighborhoods, PackedEncoder
 
 # Residues per pass through the network: bounds memory, at about 1 MB per residue of
 # transient activations at full size, whatever the length and number of the chains.
 _RESIDUES_PER_PASS = 256
+# Without gradients on a CPU: activations then stay near the caches.
+_RESIDUES_PER_PASS_ON_CPU = 64
 
 # Standard deviation of the offset table at the start of training.
 _OFFSET_STD = 0.02
@@ -122,7 +127,8 @@ class GeometricEncoder(nn.Module):
     Computed as `esm.models.vqvae.StructureTokenEncoder` computes it, with work left out
     that cannot change the result: residues without coordinates never enter the network,
     the first block projects the table of offsets instead of each neighbor, and the last
-    block is evaluated for the residue itself only. About half of the operations remain.
+    block is evaluated for the residue itself only. About half of the operations remain; in
+    evaluation mode and without gradients a third, by `PackedEncoder`.
 
     References
     ----------
@@ -145,6 +151,7 @@ class GeometricEncoder(nn.Module):
         nn.init.normal_(self.offsets.weight, std=_OFFSET_STD)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.blocks))
         self.output = nn.Linear(config.width, config.latent_dim)
+        self._packed: tuple[object, PackedEncoder] | None = None
 
     def forward(
         self, coords: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
@@ -169,6 +176,29 @@ class GeometricEncoder(nn.Module):
             One latent per residue. Where a residue is not resolved or not present this
             is the bias of the output layer: the same vector everywhere.
         """
+        seen = self.neighborhoods(coords, resolved, residue_numbers, present)
+        packed = self.encode_neighborhoods(seen)
+        resolved = resolved & present
+        latents = self.output.bias.to(packed.dtype).expand(*resolved.shape, -1).clone()
+        latents[resolved] = packed
+        return latents
+
+    def neighborhoods(
+        self, coords: Tensor, resolved: Tensor, residue_numbers: Tensor, present: Tensor
+    ) -> Neighborhoods:
+        """
+        Gather what each residue sees: all that its latent depends on.
+
+        Parameters
+        ----------
+        coords, resolved, residue_numbers, present : Tensor
+            As `forward`.
+
+        Returns
+        -------
+        Neighborhoods
+            One per resolved residue, in the order of the chains and of their residues.
+        """
         resolved = resolved & present
         precise = torch.promote_types(self.offsets.weight.dtype, torch.float32)
         coords = _normalized(coords, resolved).to(precise)
@@ -179,25 +209,62 @@ class GeometricEncoder(nn.Module):
         valid = valid[chain[:, 0], residue] & resolved[chain, index]
         rotations, translations = backbone_frames(coords[chain, index])
         offset = residue_numbers[chain, index] - residue_numbers[chain, residue[:, None]]
-        packed = self._encode_packed(offset, (rotations, translations, valid))
-
-        latents = self.output.bias.to(packed.dtype).expand(*resolved.shape, -1).clone()
-        latents[resolved] = packed
-        return latents
-
-    def _encode_packed(self, offset: Tensor, frames: _Frames) -> Tensor:
-        """Map neighborhoods (set, neighbor) to latents (set, latent_dim), a part at a time."""
         largest = self.config.max_offset
         row = offset.clamp(-largest, largest) + largest + 1
-        parts = zip(
-            row.split(_RESIDUES_PER_PASS),
-            *(part.split(_RESIDUES_PER_PASS) for part in frames),
-            strict=True,
-        )
-        latents = [
-            self.output(self._embed(row, _seen_from_first(frames))) for row, *frames in parts
-        ]
+        return Neighborhoods(row, rotations, translations, valid)
+
+    def encode_neighborhoods(
+        self, seen: Neighborhoods, *, packed: PackedEncoder | None = None
+    ) -> Tensor:
+        """
+        Map neighborhoods to latents, a part at a time.
+
+        Parameters
+        ----------
+        seen : Neighborhoods
+            From `neighborhoods`, or some of them.
+        packed : PackedEncoder, optional
+            Evaluate with these weights instead of those of this encoder.
+
+        Returns
+        -------
+        Tensor, shape=(set, latent_dim), dtype=float
+            One latent per neighborhood.
+        """
+        evaluate, size = self._evaluate, _RESIDUES_PER_PASS
+        # Under autocast the weights are rounded as they are; products of them are not taken.
+        device = seen.row.device
+        if packed is not None or not (
+            self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(device.type)
+        ):
+            evaluate = (packed or self.packed()).latents
+            if device.type == "cpu":
+                size = min(size, _RESIDUES_PER_PASS_ON_CPU)
+        parts = zip(*(part.split(size) for part in seen), strict=True)
+        with fast_exact_products(device):
+            latents = [evaluate(row, _seen_from_first(frames)) for row, *frames in parts]
         return torch.cat(latents)
+
+    def packed(self) -> PackedEncoder:
+        """
+        Return the present weights, rearranged for evaluation.
+
+        Returns
+        -------
+        PackedEncoder
+            Made once, and again after weights have changed.
+        """
+        state = tuple(_state_of(parameter) for parameter in self.parameters())
+        if self._packed is None or self._packed[0] != state:
+            self._packed = state, PackedEncoder(self)
+        return self._packed[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies, also those sent to other processes, make their own.
+        return self.__dict__ | {"_packed": None}
+
+    def _evaluate(self, row: Tensor, frames: _Frames) -> Tensor:
+        return self.output(self._embed(row, frames))
 
     def _embed(self, row: Tensor, frames: _Frames) -> Tensor:
         """Run the blocks on offsets (set, neighbor); return the first slot's features."""
@@ -235,6 +302,13 @@ def _seen_from_first(frames: list[Tensor]) -> _Frames:
     # Autocast would round these products to three digits.
     with torch.autocast(rotations.device.type, enabled=False):
         return inverse @ rotations, (inverse @ step)[..., 0], valid
+
+
+def _state_of(parameter: Tensor) -> tuple[object, ...]:
+    """Return something that changes when the values of a parameter do."""
+    # Inference tensors count no versions; they are not trained either.
+    version = 0 if parameter.is_inference() else parameter._version
+    return parameter.data_ptr(), version, parameter.dtype, parameter.device
 
 
 def from_esm_state_dict(encoder: GeometricEncoder, state: Mapping[str, Tensor]) -> None:

@@ -1,23 +1,65 @@
 """Which atoms does an mmCIF or BinaryCIF file hold, and which of them does it call polypeptide."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile
 
 from provq_protein.errors import StructureError
-from provq_protein.structure.atom_table import NO_NUMBER, AtomTable
+from provq_protein.structure.atom_table import NO_NUMBER, AtomTable, run_starts
 from provq_protein.structure.backbone import Confidence
+from provq_protein.structure.cif_columns import (
+    Category,
+    LoadedBlock,
+    LoadedCategory,
+    SelectableCategory,
+    TextColumns,
+    UnusualLayoutError,
+    Words,
+)
+
+if TYPE_CHECKING:
+    from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile
 
 _PREDICTION_ARCHIVES = ("alphafolddb", "modelarchive")
 _PREDICTION_PREFIXES = ("af-", "ma-")
 
-Category = Mapping[str, Any]
+SITE_COLUMNS = (
+    "group_PDB",
+    "label_atom_id",
+    "auth_atom_id",
+    "label_alt_id",
+    "label_comp_id",
+    "auth_comp_id",
+    "label_asym_id",
+    "auth_asym_id",
+    "label_entity_id",
+    "label_seq_id",
+    "auth_seq_id",
+    "pdbx_PDB_ins_code",
+    "Cartn_x",
+    "Cartn_y",
+    "Cartn_z",
+    "occupancy",
+    "B_iso_or_equiv",
+    "pdbx_PDB_model_num",
+)
+"""Columns of ``atom_site`` that are read; the others are never looked at."""
+
+SMALL_CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "entity_poly": ("entity_id", "type"),
+    "struct_asym": ("id", "entity_id"),
+    "database_2": ("database_id",),
+    "entry": ("id",),
+    "ma_qa_metric": ("name", "type"),
+}
+"""Other categories that are read, and their columns."""
+
+Block = Mapping[str, TextColumns]
 
 
-def read_mmcif(file: CIFFile | BinaryCIFFile, *, model: int, where: str) -> AtomTable:
+def read_mmcif(file: "CIFFile | BinaryCIFFile", *, model: int, where: str) -> AtomTable:
     """
     Return the atoms of one model of an mmCIF or BinaryCIF file.
 
@@ -48,146 +90,249 @@ def read_mmcif(file: CIFFile | BinaryCIFFile, *, model: int, where: str) -> Atom
             f"(it has {', '.join(held[:5]) or 'no category'}); give one with coordinates"
         )
         raise StructureError(msg)
-    site = block["atom_site"]
-    chosen = _model_atoms(site, model, where)
-    table = _assemble(block, site)
+    site = LoadedCategory(block["atom_site"])
+    chosen = model_atoms(site, model, where)
+    table = assemble(LoadedBlock(block), site, partial=False)
     return table if chosen.all() else table.only(chosen)
 
 
-def _model_atoms(site: Category, model: int, where: str) -> npt.NDArray[np.bool_]:
+def read_block(block: Block, site: SelectableCategory, *, model: int, where: str) -> AtomTable:
+    """
+    Return the atoms of one model, of which alone the columns are built.
+
+    Parameters
+    ----------
+    block : mapping of str to TextColumns
+        `SMALL_CATEGORIES` that the file has.
+    site : SelectableCategory
+        ``atom_site``.
+    model : int
+        1-based model, counted in file order.
+    where : str
+        File name for messages.
+
+    Returns
+    -------
+    AtomTable
+        The same as that of `read_mmcif`, save that segments are numbered within the model.
+
+    Raises
+    ------
+    StructureError
+        If the file has not this model.
+    UnusualLayoutError
+        If the model's atoms alone do not decide which are polypeptide.
+    """
+    chosen = model_atoms(site, model, where)
+    rows = np.flatnonzero(chosen)
+    if len(rows) == len(chosen):
+        return assemble(block, site, partial=False)
+    follow = int(rows[-1]) - int(rows[0]) + 1 == len(rows)
+    kept = slice(int(rows[0]), int(rows[-1]) + 1) if follow else chosen
+    return assemble(block, site.only(kept), partial=True)
+
+
+def model_atoms(site: Category, model: int, where: str) -> npt.NDArray[np.bool_]:
+    """
+    Return which atoms belong to a model.
+
+    Parameters
+    ----------
+    site : Category
+        ``atom_site``.
+    model : int
+        1-based model, counted in file order.
+    where : str
+        File name for messages.
+
+    Returns
+    -------
+    ndarray, shape=(atom,), dtype=bool
+        True for atoms of the model.
+
+    Raises
+    ------
+    StructureError
+        If there is no such model.
+    """
     if "pdbx_PDB_model_num" not in site:
-        numbers = np.ones(_row_count(site), dtype=np.int64)
+        numbers = np.ones(len(site), dtype=np.int64)
     else:
-        numbers = site["pdbx_PDB_model_num"].as_array(np.int64, masked_value=1)
-    unique, first = np.unique(numbers, return_index=True)
-    in_file_order = unique[np.argsort(first)]
+        numbers = site.model_numbers("pdbx_PDB_model_num")
+    # In the order of the file; the rows of a model mostly follow each other.
+    in_file_order = list(dict.fromkeys(numbers[run_starts(numbers)].tolist()))
     if not 1 <= model <= len(in_file_order):
-        msg = f"{where}: model {model} is not in the file; it has {len(unique)}, numbered from 1"
+        count = len(in_file_order)
+        msg = f"{where}: model {model} is not in the file; it has {count}, numbered from 1"
         raise StructureError(msg)
     return numbers == in_file_order[model - 1]
 
 
-def _row_count(site: Category) -> int:
-    return len(next(iter(site.values())).as_array())
-
-
-def _text(category: Category, *names: str, missing: str = "") -> npt.NDArray[np.str_] | None:
+def _text(category: TextColumns, *names: str) -> Words | None:
     """Return the first of the named columns that exists; absent values fall to the next one."""
     result = None
     for name in names:
         if name in category:
-            values = category[name].as_array(str, masked_value="")
-            result = values if result is None else np.where(result == "", values, result)
-            if (result != "").all():
+            words = category.text(name)
+            result = words if result is None else result.filled(words)
+            if not result.has_blanks():
                 break
-    return result if result is None or not missing else np.where(result == "", missing, result)
+    return result
 
 
-def _required(site: Category, *names: str) -> npt.NDArray[np.str_]:
-    values = _text(site, *names)
-    if values is None:
+def _required(site: Category, *names: str) -> Words:
+    words = _text(site, *names)
+    if words is None:
         msg = f"the atom_site category has no column {' or '.join(names)}"
         raise ValueError(msg)
-    return values
+    return words
 
 
-def _integers(values: npt.NDArray[np.str_] | None, count: int) -> npt.NDArray[np.int32]:
-    if values is None:
-        return np.full(count, NO_NUMBER, dtype=np.int32)
-    return np.where(values == "", str(NO_NUMBER), values).astype(np.int32)
+def _integers(site: Category, *names: str, count: int) -> npt.NDArray[np.int32]:
+    """Return the first of the named columns that exists; absent values fall to the next one."""
+    result: npt.NDArray[np.int32] | None = None
+    for name in names:
+        if name not in site:
+            continue
+        numbers = site.integers(name, missing=NO_NUMBER)
+        result = numbers if result is None else np.where(result == NO_NUMBER, numbers, result)
+        if not (result == NO_NUMBER).any():
+            break
+    return np.full(count, NO_NUMBER, dtype=np.int32) if result is None else result
 
 
 def _reals(site: Category, name: str, count: int) -> npt.NDArray[np.float32]:
-    if name not in site:
-        return np.full(count, np.nan, dtype=np.float32)
-    return site[name].as_array(np.float32, masked_value=np.nan)
+    return site.reals(name) if name in site else np.full(count, np.nan, dtype=np.float32)
 
 
-def _assemble(block: Category, site: Category) -> AtomTable:
+def assemble(block: Block, site: Category, *, partial: bool) -> AtomTable:
+    """
+    Return a table of all atoms of a category.
+
+    Parameters
+    ----------
+    block : mapping of str to TextColumns
+        `SMALL_CATEGORIES` that the file has.
+    site : Category
+        ``atom_site``.
+    partial : bool
+        Whether the file has atoms that are not in `site`.
+
+    Returns
+    -------
+    AtomTable
+        The atoms; `polymer` is None where the file names no polymer entities.
+
+    Raises
+    ------
+    ValueError
+        If a column is absent or holds something else than it should.
+    UnusualLayoutError
+        If the atoms that are not in `site` would have a say.
+    """
     component = _required(site, "auth_comp_id", "label_comp_id")
     count = len(component)
-    blank = np.full(count, "")
     label_chain = _required(site, "label_asym_id", "auth_asym_id")
-    label_number = _integers(_text(site, "label_seq_id"), count)
-    number = _integers(_required(site, "auth_seq_id", "label_seq_id"), count)
+    label_number = _integers(site, "label_seq_id", count=count)
+    if "auth_seq_id" not in site:
+        _required(site, "auth_seq_id", "label_seq_id")
+    number = _integers(site, "auth_seq_id", "label_seq_id", count=count)
     record = _text(site, "group_PDB")
     insertion = _text(site, "pdbx_PDB_ins_code")
     altloc = _text(site, "label_alt_id")
-    _, segment = np.unique(label_chain, return_inverse=True)
     for name in ("Cartn_x", "Cartn_y", "Cartn_z"):
-        _required(site, name)
+        if name not in site:
+            _required(site, name)
     coords = [_reals(site, name, count) for name in ("Cartn_x", "Cartn_y", "Cartn_z")]
     return AtomTable(
         coords=np.stack(coords, axis=1),
-        chain=_required(site, "auth_asym_id", "label_asym_id"),
-        label_chain=label_chain,
-        segment=segment.astype(np.int32),
+        chain=_required(site, "auth_asym_id", "label_asym_id").array(),
+        label_chain=label_chain.array(),
+        segment=label_chain.ranks(),
         number=number,
-        insertion=blank if insertion is None else insertion,
+        insertion=_or_blank(insertion, count),
         label_number=label_number,
-        component=component,
-        name=_required(site, "label_atom_id", "auth_atom_id"),
-        altloc=blank if altloc is None else altloc,
+        component=component.array(),
+        name=_required(site, "label_atom_id", "auth_atom_id").array(),
+        altloc=_or_blank(altloc, count),
         occupancy=_reals(site, "occupancy", count),
         b_factor=_reals(site, "B_iso_or_equiv", count),
-        hetero=np.zeros(count, dtype=bool) if record is None else record == "HETATM",
-        polymer=_declared_polymer(block, site, label_chain, label_number),
+        hetero=np.zeros(count, dtype=bool) if record is None else record.equal("HETATM"),
+        polymer=_declared_polymer(block, site, label_chain, label_number, partial=partial),
         listed=np.zeros(count, dtype=bool),
         before_ter=np.zeros(count, dtype=bool),
         confidence=_confidence(block),
     )
 
 
+def _or_blank(words: Words | None, count: int) -> npt.NDArray[np.str_]:
+    return np.full(count, "") if words is None else words.array()
+
+
 def _declared_polymer(
-    block: Category,
+    block: Block,
     site: Category,
-    label_chain: npt.NDArray[np.str_],
+    label_chain: Words,
     label_number: npt.NDArray[np.int32],
+    *,
+    partial: bool,
 ) -> npt.NDArray[np.bool_] | None:
     """Return which atoms belong to a polypeptide entity; None if the file does not say."""
     if "entity_poly" not in block:
         return None
     poly = block["entity_poly"]
     entities, kinds = _text(poly, "entity_id"), _text(poly, "type")
-    atom_entities = _atom_entities(block, site, label_chain)
-    if entities is None or kinds is None or atom_entities is None or (kinds == "").any():
+    if entities is None or kinds is None or (kinds.array() == "").any():
         return None
-    if not np.isin(atom_entities, entities).any():
-        return None
-    # "cyclic-pseudo-peptide" is a peptide, "peptide nucleic acid" is not.
-    is_peptide = [
-        kind.lower().startswith("polypeptide") or kind.lower() == "cyclic-pseudo-peptide"
-        for kind in kinds.tolist()
-    ]
+    atom_entities = _atom_entities(block, site, label_chain, partial=partial)
+    names = entities.array().tolist()
+    if atom_entities is None or not any(atom_entities.equal(name).any() for name in set(names)):
+        return _undecided(None, partial=partial)
+    has_number = label_number != NO_NUMBER
     declared = np.zeros(len(label_number), dtype=bool)
-    for entity in entities[np.array(is_peptide, dtype=bool)].tolist():
-        mine = atom_entities == entity
-        numbered = mine & (label_number != NO_NUMBER)
+    for entity, kind in zip(names, kinds.array().tolist(), strict=True):
+        # "cyclic-pseudo-peptide" is a peptide, "peptide nucleic acid" is not.
+        lowered = kind.lower()
+        if not (lowered.startswith("polypeptide") or lowered == "cyclic-pseudo-peptide"):
+            continue
+        mine = atom_entities.equal(entity)
+        numbered = mine & has_number
+        if mine.any() and not numbered.any():
+            _undecided(None, partial=partial)
         declared |= numbered if numbered.any() else mine
     return declared
 
 
+def _undecided(answer: None, *, partial: bool) -> None:
+    """Return the answer of these atoms, if there are no others in the file."""
+    if partial:
+        msg = "the atoms of other models have a say in what is polypeptide"
+        raise UnusualLayoutError(msg)
+    return answer
+
+
 def _atom_entities(
-    block: Category, site: Category, label_chain: npt.NDArray[np.str_]
-) -> npt.NDArray[np.str_] | None:
+    block: Block, site: Category, label_chain: Words, *, partial: bool
+) -> Words | None:
     entities = _text(site, "label_entity_id")
-    if entities is not None and (entities != "").any():
+    if entities is not None and not entities.equal("").all():
         return entities
+    if entities is not None:
+        _undecided(None, partial=partial)
     if "struct_asym" not in block:
         return None
     asym = block["struct_asym"]
     chains, chain_entities = _text(asym, "id"), _text(asym, "entity_id")
     if chains is None or chain_entities is None:
         return None
-    of_chain = dict(zip(chains.tolist(), chain_entities.tolist(), strict=True))
-    unique, inverse = np.unique(label_chain, return_inverse=True)
-    return np.array([of_chain.get(chain, "") for chain in unique.tolist()])[inverse]
+    of_chain = dict(zip(chains.array().tolist(), chain_entities.array().tolist(), strict=True))
+    return label_chain.mapped(lambda chain: of_chain.get(chain, ""))
 
 
-def _confidence(block: Category) -> Confidence:
+def _confidence(block: Block) -> Confidence:
     def any_value(category: str, column: str, test: Callable[[str], bool]) -> bool:
-        values = _text(block[category], column) if category in block else None
-        return values is not None and any(test(value.lower()) for value in values.tolist())
+        words = _text(block[category], column) if category in block else None
+        return words is not None and any(test(value.lower()) for value in words.array().tolist())
 
     predicted = (
         any_value("database_2", "database_id", lambda value: value in _PREDICTION_ARCHIVES)

@@ -1,10 +1,8 @@
 """How does a structure file of any supported format become backbones."""
 
-import gzip
 import io
 import os
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,25 +10,30 @@ from typing import Literal
 from provq_protein.errors import StructureError
 from provq_protein.structure.atom_table import AtomTable
 from provq_protein.structure.backbone import Backbone
+from provq_protein.structure.cif_columns import UnusualLayoutError
 from provq_protein.structure.pdb_atoms import read_pdb
 from provq_protein.structure.residues import backbones_of, describe
+from provq_protein.structure.unpacking import MAX_BYTES, expanded, too_large
 
 Format = Literal["mmCIF", "BinaryCIF", "PDB"]
 
-SUPPORTED = "mmCIF, BinaryCIF or PDB, optionally gzipped"
+SUPPORTED = "mmCIF, BinaryCIF or PDB, optionally compressed with gzip or zstandard"
 
-_GZIP = b"\x1f\x8b"
-_OTHER_COMPRESSIONS = {
-    b"PK\x03\x04": "zip",
-    b"\xfd7zXZ": "xz",
-    b"BZh": "bzip2",
-    b"\x28\xb5\x2f\xfd": "zstandard",
-}
 _CIF_START = re.compile(rb"(?:\s|#[^\n]*\n)*data_", re.IGNORECASE)
 _PDB_RECORD = re.compile(
     rb"^(?:ATOM  |HETATM|HEADER|TITLE |COMPND|REMARK|SEQRES|CRYST1|MODEL |EXPDTA)", re.MULTILINE
 )
+# What a quick reader may raise on a file of another layout, or a damaged one.
+_NOT_ORDINARY = (
+    UnusualLayoutError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+)
 _SNIFFED_BYTES = 1 << 20
+_COMPRESSED_SUFFIXES = (".gz", ".zst")
 _SUFFIXES: dict[str, Format] = {
     ".cif": "mmCIF",
     ".mmcif": "mmCIF",
@@ -49,8 +52,9 @@ def read_backbones(
     Parameters
     ----------
     path : str or Path
-        An mmCIF, BinaryCIF or PDB file, each optionally gzipped. The content decides which;
-        the suffix is looked at only if the content leaves it open.
+        An mmCIF, BinaryCIF or PDB file, each optionally compressed with gzip or, with the extra
+        ``archives``, zstandard. The content decides which; the suffix is looked at only if the
+        content leaves it open. It may expand to at most 2 GiB.
     model : int
         1-based model, counted in file order. In a PDB entry that is the model number.
     chains : sequence of str, optional
@@ -75,10 +79,61 @@ def read_backbones(
     file: no symmetry or biological assembly is applied.
     """
     source = os.fspath(path)
-    content = _decompressed(_read_bytes(path, source), source)
-    kind = _sniff(content, path, source)
+    content = _read_bytes(path, source)
+    return backbones_of_bytes(content, source=source, model=model, chains=chains)
+
+
+def backbones_of_bytes(
+    content: bytes,
+    *,
+    source: str,
+    model: int = 1,
+    chains: Sequence[str] | None = None,
+    max_bytes: int | None = None,
+) -> list[Backbone]:
+    """
+    Return every polypeptide chain of a structure file that is in memory.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file, as for `read_backbones`.
+    source : str
+        Name that chains and messages carry; its suffix stands for that of a file.
+    model : int
+        1-based model, counted in file order.
+    chains : sequence of str, optional
+        Author chain ids to return, in any order. By default all.
+    max_bytes : int, optional
+        Largest size that the content may have or expand to. By default 2 GiB.
+
+    Returns
+    -------
+    list of Backbone
+        As from `read_backbones`.
+
+    Raises
+    ------
+    StructureError
+        As from `read_backbones`, or if the content is larger than the limit.
+
+    Notes
+    -----
+    An mmCIF or BinaryCIF file of an ordinary layout is read by the quick readers
+    (:func:`provq_protein.structure.mmcif_text.read_mmcif_text`,
+    :func:`provq_protein.structure.bcif_columns.read_binary_cif`), any other by biotite. The
+    chains are the same.
+    """
+    if _is_empty(content):
+        msg = f"{source}: the file is empty; expected {SUPPORTED}"
+        raise StructureError(msg)
+    unpacked = expanded(content, source=source, max_bytes=max_bytes)
+    if _is_empty(unpacked):
+        msg = f"{source}: the compressed data holds an empty file; expected {SUPPORTED}"
+        raise StructureError(msg)
+    kind = _sniff(unpacked, source)
     try:
-        table = _atom_table(content, kind, model, source)
+        table = _atom_table(unpacked, kind, model, source)
         found = backbones_of(table, source=source, model=model)
     except StructureError:
         raise
@@ -96,7 +151,8 @@ def read_backbones(
 
 def _read_bytes(path: str | Path, source: str) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         msg = f"{source}: no such file; check the path"
         raise StructureError(msg) from None
@@ -106,59 +162,61 @@ def _read_bytes(path: str | Path, source: str) -> bytes:
     except (OSError, ValueError) as error:
         msg = f"{source}: cannot be opened: {_one_line(error)}"
         raise StructureError(msg) from error
-    if not content.strip():
-        msg = f"{source}: the file is empty; expected {SUPPORTED}"
-        raise StructureError(msg)
+    if len(content) > MAX_BYTES:
+        raise too_large(source, MAX_BYTES)
     return content
 
 
-def _decompressed(content: bytes, source: str) -> bytes:
-    for magic, name in _OTHER_COMPRESSIONS.items():
-        if content.startswith(magic):
-            msg = f"{source}: is compressed with {name}; unpack it, or compress it with gzip"
-            raise StructureError(msg)
-    if not content.startswith(_GZIP):
-        return content
-    try:
-        unpacked = gzip.decompress(content)
-    except EOFError as error:
-        msg = f"{source}: the gzip data ends too early; download or copy the file again"
-        raise StructureError(msg) from error
-    except (OSError, zlib.error) as error:
-        msg = f"{source}: the gzip data is damaged: {_one_line(error)}; get the file again"
-        raise StructureError(msg) from error
-    if not unpacked.strip():
-        msg = f"{source}: the gzip data holds an empty file; expected {SUPPORTED}"
-        raise StructureError(msg)
-    return unpacked
+def _is_empty(content: bytes) -> bool:
+    return not content or content.isspace()
 
 
-def _sniff(content: bytes, path: str | Path, source: str) -> Format:
+def _sniff(content: bytes, source: str) -> Format:
     is_map = 0x80 <= content[0] <= 0x8F or content[0] in (0xDE, 0xDF)
     if is_map and b"dataBlocks" in content:
         return "BinaryCIF"
     text = content.removeprefix(b"\xef\xbb\xbf")
+    claimed = _suffix_format(source)
     is_cif = _CIF_START.match(text) is not None
-    is_pdb = _PDB_RECORD.search(text[:_SNIFFED_BYTES]) is not None
-    if is_cif and not (is_pdb and _suffix_format(path) == "PDB" and b"_atom_site." not in text):
+    if is_cif and (claimed != "PDB" or b"_atom_site." in text):
         return "mmCIF"
-    if is_pdb:
+    if _PDB_RECORD.search(text[:_SNIFFED_BYTES]) is not None:
         return "PDB"
-    claimed = _suffix_format(path)
+    if is_cif:
+        return "mmCIF"
     looks = f", although its name says {claimed}" if claimed else ""
     msg = f"{source}: the content is no structure file{looks}; expected {SUPPORTED}"
     raise StructureError(msg)
 
 
-def _suffix_format(path: str | Path) -> Format | None:
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
-    return _SUFFIXES.get(suffixes[-1]) if suffixes else None
+def _suffix_format(source: str) -> Format | None:
+    suffixes = [suffix.lower() for suffix in Path(source).suffixes]
+    kept = [suffix for suffix in suffixes if suffix not in _COMPRESSED_SUFFIXES]
+    return _SUFFIXES.get(kept[-1]) if kept else None
 
 
 def _atom_table(content: bytes, kind: Format, model: int, source: str) -> AtomTable:
     if kind == "PDB":
         return read_pdb(content, model=model, where=source)
-    # Imported late: a PDB file can be read without biotite's CIF machinery.
+    try:
+        return _quick_table(content, kind, model, source)
+    except _NOT_ORDINARY:
+        # It may be an error or not: the general reader decides, and has the words for it.
+        return _general_table(content, kind, model, source)
+
+
+def _quick_table(content: bytes, kind: Format, model: int, source: str) -> AtomTable:
+    # Imported late: a PDB file can be read without the machinery for the other formats.
+    if kind == "BinaryCIF":
+        from provq_protein.structure.bcif_columns import read_binary_cif
+
+        return read_binary_cif(content, model=model, where=source)
+    from provq_protein.structure.mmcif_text import read_mmcif_text
+
+    return read_mmcif_text(content, model=model, where=source)
+
+
+def _general_table(content: bytes, kind: Format, model: int, source: str) -> AtomTable:
     from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile
 
     from provq_protein.structure.mmcif_atoms import read_mmcif

@@ -10,24 +10,35 @@ from provq_protein.errors import TokenFormatError
 from provq_protein.tokens.hdf5 import read_hdf5, require_h5py, write_hdf5
 from provq_protein.tokens.jsonl import read_jsonl, write_jsonl
 from provq_protein.tokens.npz import read_npz, write_npz
+from provq_protein.tokens.parquet import read_parquet, require_pyarrow, write_parquet
 from provq_protein.tokens.sequence import TokenSequence
 from provq_protein.tokens.table import FORMAT_VERSION as FORMAT_VERSION
 
-FORMATS = ("npz", "h5", "jsonl")
+FORMATS = ("npz", "h5", "jsonl", "parquet")
 
-_FORMAT_OF_SUFFIX = {".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".jsonl": "jsonl"}
-_WRITERS: dict[str, Callable[[Path, Sequence[TokenSequence]], None]] = {
+_FORMAT_OF_SUFFIX = {
+    ".npz": "npz",
+    ".h5": "h5",
+    ".hdf5": "h5",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+}
+_WRITERS: dict[str, Callable[[Path, Sequence[TokenSequence]], object]] = {
     "npz": write_npz,
     "h5": write_hdf5,
     "jsonl": write_jsonl,
+    "parquet": write_parquet,
 }
 _READERS: dict[str, Callable[[Path], list[TokenSequence]]] = {
     "npz": read_npz,
     "h5": read_hdf5,
     "jsonl": read_jsonl,
+    "parquet": read_parquet,
 }
+_PACKAGE_CHECKS: dict[str, Callable[[], object]] = {"h5": require_h5py, "parquet": require_pyarrow}
 _ZIP_MAGIC = b"PK\x03\x04"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_PARQUET_MAGIC = b"PAR1"
 
 
 def output_format(path: str | Path, *, format: str | None = None) -> str:
@@ -68,8 +79,8 @@ def output_format(path: str | Path, *, format: str | None = None) -> str:
             f"or a suffix of {', '.join(_FORMAT_OF_SUFFIX)}"
         )
         raise TokenFormatError(msg)
-    if format == "h5":
-        require_h5py()
+    if format in _PACKAGE_CHECKS:
+        _PACKAGE_CHECKS[format]()
     return format
 
 
@@ -99,6 +110,8 @@ def detect_format(path: str | Path) -> str | None:
         return "npz"
     if head.startswith(_HDF5_MAGIC):
         return "h5"
+    if head.startswith(_PARQUET_MAGIC):
+        return "parquet"
     if path.suffix.lower() == ".jsonl" or head.lstrip().startswith(b"{"):
         return "jsonl"
     return None
@@ -120,9 +133,9 @@ def save_tokens(
         File to write. The name is used as it is, no suffix is added.
     tokens : iterable of TokenSequence
         Chains, in order; may be empty.
-    format : {"npz", "h5", "jsonl"}, optional
-        By default what the suffix stands for, or ``"npz"`` if there is none. All three hold
-        the same information.
+    format : {"npz", "h5", "jsonl", "parquet"}, optional
+        By default what the suffix stands for, or ``"npz"`` if there is none. All hold the same
+        information.
     overwrite : bool, optional
         Whether an existing file may be replaced.
 
@@ -131,7 +144,7 @@ def save_tokens(
     TokenFormatError
         If the suffix or format is unknown, or the file exists and `overwrite` is False.
     MissingExtraError
-        If ``"h5"`` is asked for and h5py is not installed.
+        If the format needs a package (h5py, pyarrow) that is not installed.
 
     Notes
     -----
@@ -149,7 +162,7 @@ def save_tokens(
     path = Path(path)
     write = _WRITERS[output_format(path, format=format)]
     check_output(path, overwrite=overwrite)
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         write(temporary, list(tokens))
 
 
@@ -173,7 +186,7 @@ def load_tokens(path: str | Path) -> list[TokenSequence]:
     TokenFormatError
         If the file is absent, damaged, no token file, or of an unknown version.
     MissingExtraError
-        If it is an HDF5 file and h5py is not installed.
+        If the format needs a package (h5py, pyarrow) that is not installed.
     """
     path = Path(path)
     try:
@@ -228,8 +241,21 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a file name next to `path`; what is written there becomes `path` on success."""
+def replacing(path: Path) -> Iterator[Path]:
+    """
+    Write a file under another name, and rename it once it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; one that exists is replaced.
+
+    Yields
+    ------
+    Path
+        A name beside it. What is written there becomes `path`, and is removed if an exception
+        is raised.
+    """
     # Not tempfile.mkstemp: the result should get the permissions of an ordinary new file.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:

@@ -15,6 +15,7 @@ from provq_protein.tokens.table import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
+    OPTIONAL_COLUMNS,
     check_format,
     pack,
     unpack,
@@ -129,7 +130,7 @@ def _arrays(h5py: ModuleType, path: Path) -> dict[str, NDArray[np.generic]]:
         check_format(name, version, file=str(path))
         return {
             name: _values(file[name])
-            for name in COLUMNS
+            for name in (*COLUMNS, *OPTIONAL_COLUMNS)
             if name in file and isinstance(file[name], h5py.Dataset)
         }
 

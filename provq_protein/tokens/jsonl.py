@@ -49,6 +49,8 @@ def to_json_line(tokens: TokenSequence) -> str:
         "format": FORMAT_NAME,
         "format_version": FORMAT_VERSION,
     }
+    if tokens.mean_plddt is not None:
+        record["mean_plddt"] = tokens.mean_plddt
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -148,6 +150,7 @@ def _sequence(record: dict[str, Any], where: str) -> TokenSequence:
             **{key: _array(record[key], key) for key in _ARRAYS},
             **{key: tuple(record[key]) for key in _TUPLES},
             **{key: record[key] for key in _SCALARS},
+            mean_plddt=record.get("mean_plddt"),
         )
         if list(tokens.residue_ids) != record["residue_ids"]:
             msg = "residue_ids contradict author_numbers and insertion_codes"

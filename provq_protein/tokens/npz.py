@@ -14,6 +14,7 @@ from provq_protein.tokens.table import (
     COLUMNS,
     FORMAT_NAME,
     FORMAT_VERSION,
+    OPTIONAL_COLUMNS,
     check_format,
     pack,
     unpack,
@@ -95,7 +96,8 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             msg = f"{path}: not a token file: an .npz archive with {_some(archive.files)}"
             raise TokenFormatError(msg)
         check_format(archive["format"].tolist(), archive["format_version"].tolist(), file=str(path))
-        return {name: archive[name] for name in COLUMNS if name in archive}
+        known = (*COLUMNS, *OPTIONAL_COLUMNS)
+        return {name: archive[name] for name in known if name in archive}
 
 
 def _some(names: list[str]) -> str:

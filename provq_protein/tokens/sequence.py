@@ -50,12 +50,15 @@ class TokenSequence:
         Identity of the tokenizer: ids with equal fingerprints mean the same.
     codebook_size : int
         Number of codes of that tokenizer.
+    mean_plddt : float, optional
+        Mean predicted lDDT of the resolved residues, 0 to 100; None where the structure is no
+        prediction, or does not say.
 
     Raises
     ------
     TokenFormatError
         If lengths disagree, an id is no code, `ids` and `resolved` contradict each other,
-        or a text contains a NUL character.
+        a text contains a NUL character, or `mean_plddt` is outside 0 to 100.
 
     Notes
     -----
@@ -98,6 +101,7 @@ class TokenSequence:
     model: int
     fingerprint: str
     codebook_size: int
+    mean_plddt: float | None = None
 
     def __post_init__(self) -> None:
         """Normalize the arrays and refuse what is no tokenization of one chain."""
@@ -206,8 +210,18 @@ class TokenSequence:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 self._fail(f"{name} must be an integer of at least 1, got {value!r}")
             self._replace(name, int(value))
+        if self.mean_plddt is not None:
+            self._replace("mean_plddt", self._percentage("mean_plddt"))
         if not self.fingerprint:
             self._fail("fingerprint is empty: nobody could tell what the ids mean")
+
+    def _percentage(self, name: str) -> float:
+        value = getattr(self, name)
+        is_number = isinstance(value, int | float | np.integer | np.floating)
+        # A NaN is refused by the comparison.
+        if not is_number or isinstance(value, bool) or not 0 <= value <= 100:
+            self._fail(f"{name} must be a number from 0 to 100, or None, got {value!r}")
+        return float(value)
 
     def _check_lengths(self) -> None:
         per_residue = ("resolved", "sequence", "author_numbers", "label_numbers")

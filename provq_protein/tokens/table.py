@@ -30,6 +30,9 @@ COLUMNS = (
     *_NUMBERS_PER_CHAIN,
     *_TEXT_PER_CHAIN,
 )
+# What a file may hold besides. Releases that do not know an array ignore it, so that files with
+# one are still of version 1. NaN stands where a chain has no value.
+OPTIONAL_COLUMNS = ("mean_plddt",)
 
 
 def check_format(name: object, version: object, *, file: str) -> None:
@@ -71,8 +74,9 @@ def pack(tokens: Sequence[TokenSequence]) -> dict[str, NDArray[np.generic]]:
     Returns
     -------
     dict of str to ndarray
-        The arrays named in `COLUMNS`. Chain ``i`` owns rows ``offsets[i]:offsets[i + 1]`` of
-        the per-residue arrays and row ``i`` of the per-chain arrays.
+        The arrays named in `COLUMNS`, and those of `OPTIONAL_COLUMNS` that some chain has a
+        value for. Chain ``i`` owns rows ``offsets[i]:offsets[i + 1]`` of the per-residue arrays
+        and row ``i`` of the per-chain arrays.
     """
     lengths = [len(chain) for chain in tokens]
     table: dict[str, NDArray[np.generic]] = {
@@ -88,6 +92,11 @@ def pack(tokens: Sequence[TokenSequence]) -> dict[str, NDArray[np.generic]]:
         table[name] = np.array([getattr(chain, name) for chain in tokens], dtype=dtype)
     for name in _TEXT_PER_CHAIN:
         table[name] = np.array([getattr(chain, name) for chain in tokens], dtype=np.str_)
+    for name in OPTIONAL_COLUMNS:
+        values = [getattr(chain, name) for chain in tokens]
+        if any(value is not None for value in values):
+            # As floats, None becomes NaN.
+            table[name] = np.array(values, dtype=np.float64)
     return table
 
 
@@ -98,7 +107,7 @@ def unpack(table: Mapping[str, NDArray[np.generic]], *, file: str) -> list[Token
     Parameters
     ----------
     table : mapping of str to ndarray
-        The arrays named in `COLUMNS`.
+        The arrays named in `COLUMNS`, and any of `OPTIONAL_COLUMNS`.
     file : str
         Where they come from, for error messages.
 
@@ -141,7 +150,15 @@ def _chain(
         model=int(table["model"][row].item()),
         fingerprint=str(table["fingerprint"][row]),
         codebook_size=int(table["codebook_size"][row].item()),
+        mean_plddt=_optional(table, "mean_plddt", row),
     )
+
+
+def _optional(table: Mapping[str, NDArray[np.generic]], name: str, row: int) -> float | None:
+    if name not in table:
+        return None
+    value = float(table[name][row].item())
+    return None if np.isnan(value) else value
 
 
 def _check_columns(table: Mapping[str, NDArray[np.generic]], file: str) -> None:
@@ -149,7 +166,8 @@ def _check_columns(table: Mapping[str, NDArray[np.generic]], file: str) -> None:
     if absent:
         msg = f"{file}: not a complete token file: it lacks {', '.join(absent)}"
         raise TokenFormatError(msg)
-    for name in COLUMNS:
+    present = (*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in table))
+    for name in present:
         expected = _kind(name)
         values = table[name]
         if values.ndim != 1 or values.dtype.kind not in expected:
@@ -163,7 +181,7 @@ def _check_columns(table: Mapping[str, NDArray[np.generic]], file: str) -> None:
         msg = f"{file}: offsets must start at 0 and never decrease"
         raise TokenFormatError(msg)
     residues, chains = int(offsets[-1]), len(offsets) - 1
-    for name in COLUMNS[1:]:
+    for name in present[1:]:
         per_residue = name in _NUMBERS_PER_RESIDUE or name in _TEXT_PER_RESIDUE
         expected_length = residues if per_residue else chains
         if len(table[name]) != expected_length:
@@ -174,4 +192,6 @@ def _check_columns(table: Mapping[str, NDArray[np.generic]], file: str) -> None:
 def _kind(name: str) -> str:
     if name == "resolved":
         return "b"
+    if name in OPTIONAL_COLUMNS:
+        return "f"
     return "U" if name in _TEXT_PER_RESIDUE or name in _TEXT_PER_CHAIN else "iu"

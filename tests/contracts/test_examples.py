@@ -75,6 +75,10 @@ def test_the_formats_page_runs_as_shown(repo_root: Path, workplace: Path) -> Non
     assert run_document(repo_root / "docs" / "formats.md", workplace) >= 2
 
 
+def test_the_outputs_page_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    assert run_document(repo_root / "docs" / "outputs.md", workplace) >= 2
+
+
 def test_the_quantizer_page_runs_as_shown(repo_root: Path, workplace: Path) -> None:
     assert run_document(repo_root / "docs" / "quantizers.md", workplace) >= 1
 

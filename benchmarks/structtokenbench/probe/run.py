@@ -14,6 +14,7 @@ from structtokenbench.probe.inputs import ProbeItem, Rows, TaskLike, lay_out
 from structtokenbench.probe.result import ProbeResult, SplitScore
 from structtokenbench.probe.settings import ProbeSettings
 from structtokenbench.probe.training import Progress, Trained, Trainer, predict, usable_items
+from structtokenbench.probe.wide_tables import narrowed
 
 
 def run_probe(
@@ -70,7 +71,7 @@ def run_probe(
         for split, some in kept.items()
     }
     _check(task, rows, train, validation)
-    codes, dim = _codes(task, rows, table, settings)
+    codes, dim = _codes(task, rows, table, settings, train)
     trainer = Trainer(task, codes, settings, dim)
     trained = trainer.fit(rows[train], rows[validation], progress)
     rate = choose_rate(trained.values)
@@ -158,6 +159,7 @@ def _codes(
     rows: Mapping[str, Rows],
     table: npt.NDArray[np.float32] | None,
     settings: ProbeSettings,
+    train: str,
 ) -> tuple[Tensor | None, int]:
     """Frozen vectors of the ids, and their length; no vectors for features."""
     filled = {split: one.values for split, one in rows.items() if len(one.values)}
@@ -177,6 +179,8 @@ def _codes(
             f"{len(vectors)} rows; expected ids from 0 to {len(vectors) - 1}"
         )
         raise ValueError(msg)
+    if settings.table_dims is not None:
+        vectors = narrowed(vectors, rows[train].values.astype(np.int64), settings.table_dims)
     codes = torch.tensor(np.asarray(vectors, np.float32), device=settings.device)
     if settings.normalize_table:
         codes = codes / codes.square().mean().sqrt().clamp(min=1e-12)

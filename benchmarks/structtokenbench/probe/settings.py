@@ -59,6 +59,9 @@ class ProbeSettings:
     normalize_table : bool, optional
         Scale the code table to unit root mean square. The published probe adds codes of any scale
         to positions of unit scale, which drowns small codes.
+    table_dims : int, optional
+        Codes of more dimensions are projected on this many, those in which the codes of the
+        training split vary most (`wide_tables.narrowed`). None keeps all, as published.
     resamples : int, optional
         Bootstrap resamples of the test splits.
     confidence : float, optional
@@ -91,6 +94,7 @@ class ProbeSettings:
     clip: float = 1.0
     max_residues: int | None = None
     normalize_table: bool = False
+    table_dims: int | None = None
     resamples: int = 1000
     confidence: float = 0.95
     device: str = "cpu"
@@ -105,7 +109,7 @@ class ProbeSettings:
         positive = ("epochs", "chain_epochs", "min_steps", "max_steps", "batch_size", "hidden")
         for field in (*positive, "chain_batch_size", "positions", "clip", "resamples"):
             self._positive(field)
-        for field in ("steps", "evaluations", "max_residues"):
+        for field in ("steps", "evaluations", "max_residues", "table_dims"):
             if getattr(self, field) is not None:
                 self._positive(field)
         if not 0 <= self.dropout < 1:
@@ -239,7 +243,10 @@ class ProbeSettings:
         Returns
         -------
         dict
-            All fields, with lists for tuples.
+            All fields, with lists for tuples. `table_dims` is left out where it is None, so
+            that results from before it existed are still those of the same settings.
         """
         fields = asdict(self)
+        if self.table_dims is None:
+            del fields["table_dims"]
         return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}

@@ -114,5 +114,4 @@ def bad_files(tmp_path, good_file) -> dict[str, Path]:
         (folder / name).write_bytes(content)
     return {name: folder / name for name in contents} | {
         "absent.cif": folder / "absent.cif",
-        "bad": folder,
     }

@@ -68,7 +68,7 @@ def test_reading_a_token_file_needs_no_torch() -> None:
 
 def test_the_commands_and_their_options_are_these() -> None:
     subparsers = cli.build_parser()._subparsers._group_actions[0].choices
-    names = ["encode", "decode", "info", "prepare", "train", "evaluate", "roundtrip"]
+    names = ["encode", "decode", "info", "export", "prepare", "train", "evaluate", "roundtrip"]
     assert list(subparsers) == names
     options = {
         name: [
@@ -79,7 +79,22 @@ def test_the_commands_and_their_options_are_these() -> None:
         for name in ("encode", "decode", "info", "roundtrip")
     }
     assert options == {
-        "encode": ["files", "-o/--output", "--format", "--chains", "--model", "--overwrite"],
+        "encode": [
+            "files",
+            "-o/--output",
+            "--format",
+            "--chains",
+            "--model",
+            "--overwrite",
+            "--topology",
+            "-j/--jobs",
+            "--resume",
+            "--shard",
+            "--shard-size",
+            "--time-limit",
+            "--device",
+            "--engine",
+        ],
         "decode": ["tokens", "-o/--output", "--model", "--overwrite"],
         "info": ["path", "--json"],
         "roundtrip": ["files", "--chains", "--model", "--json"],

@@ -63,7 +63,6 @@ def test_the_format_option_wins_over_the_suffix(run, model_folder, good_file, tm
         ("truncated.cif.gz", None, "gzip"),
         ("text.pdb", None, "no structure"),
         ("dna.pdb", None, "no polypeptide chain"),
-        ("bad", None, "is a folder"),
         ("trace.pdb", "T", "only CA atoms"),
         ("partial.pdb", "P", "all of N, CA and C"),
     ],
@@ -80,6 +79,23 @@ def test_a_bad_input_is_reported_and_the_others_are_encoded(
     assert reason in problem.removeprefix(where)
     assert str(bad_files[name]) not in problem.removeprefix(where)
     assert summary == "2 chains of 3 files encoded; 1 problem, listed above"
+
+
+def test_the_structures_of_a_folder_are_encoded(run, model_folder, good_file, tmp_path) -> None:
+    folder = tmp_path / "entries" / "inner"
+    folder.mkdir(parents=True)
+    (folder / good_file.name).write_bytes(good_file.read_bytes())
+    (folder / "notes.txt").write_text("no structure")
+    answer = run("encode", tmp_path / "entries", "--model", model_folder)
+    assert answer.code == 0
+    assert [line["file"] for line in lines_of(answer)] == [str(folder / good_file.name)]
+
+
+def test_a_folder_without_structures_is_a_problem(run, model_folder, tmp_path) -> None:
+    (tmp_path / "nothing").mkdir()
+    answer = run("encode", tmp_path / "nothing", "--model", model_folder)
+    assert answer.code == 1
+    assert str(tmp_path / "nothing") in answer.err
 
 
 def test_the_good_chain_of_a_mixed_file_is_encoded(run, model_folder, bad_files) -> None:

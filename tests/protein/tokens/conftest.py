@@ -55,6 +55,7 @@ def random_chain(seed: int) -> TokenSequence:
         source=pick(["", "1abc.cif", "a b/ü/1abc.cif.gz", "C:\\x.pdb", "bad\udce9.pdb"]),
         model=int(random.integers(1, 60)),
         fingerprint=pick([FINGERPRINT, "f" * 16]),
+        mean_plddt=[None, None, 0.1, 87.25, 100.0][int(random.integers(5))],
     )
 
 

@@ -15,7 +15,17 @@ from provq_protein.tokens.table import COLUMNS
 NEEDS_H5PY = pytest.mark.skipif(
     __import__("importlib").util.find_spec("h5py") is None, reason="needs the extra provq[h5]"
 )
-FORMATS = ["npz", pytest.param("h5", marks=NEEDS_H5PY), "jsonl"]
+NEEDS_PYARROW = pytest.mark.skipif(
+    __import__("importlib").util.find_spec("pyarrow") is None,
+    reason="needs the extra provq[parquet]",
+)
+FORMATS = [
+    "npz",
+    pytest.param("h5", marks=NEEDS_H5PY),
+    "jsonl",
+    pytest.param("parquet", marks=NEEDS_PYARROW),
+]
+CHECKSUMMED = [format for format in FORMATS if format != "jsonl"]
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -51,7 +61,7 @@ def test_the_content_tells_the_format_when_the_name_lies(
     same(load_tokens(str(path)), [make_chain()])
 
 
-@pytest.mark.parametrize("format", ["npz", "jsonl"])
+@pytest.mark.parametrize("format", ["npz", "jsonl", pytest.param("parquet", marks=NEEDS_PYARROW)])
 def test_saving_twice_gives_the_same_bytes(format, odd_chains, tmp_path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     for path in (first, second):
@@ -111,6 +121,29 @@ def test_hdf5_without_h5py_names_the_extra(make_chain, tmp_path, monkeypatch) ->
     (tmp_path / "b.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(MissingExtraError, match=r"provq\[h5\]"):
         load_tokens(tmp_path / "b.h5")
+
+
+def test_parquet_without_pyarrow_names_the_extra(make_chain, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"provq\[parquet\]"):
+        save_tokens(tmp_path / "a.parquet", [make_chain()])
+    (tmp_path / "b.parquet").write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(MissingExtraError, match=r"provq\[parquet\]"):
+        load_tokens(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize("format", ["npz", pytest.param("h5", marks=NEEDS_H5PY), "jsonl"])
+def test_chains_without_plddt_are_stored_as_before_there_was_one(
+    format, make_chain, tmp_path
+) -> None:
+    without, with_it = make_chain(), make_chain(mean_plddt=93.5)
+    for name, chain in (("without", without), ("with", with_it)):
+        save_tokens(tmp_path / f"{name}.{format}", [chain])
+    assert load_tokens(tmp_path / f"with.{format}")[0].mean_plddt == 93.5
+    assert load_tokens(tmp_path / f"without.{format}")[0].mean_plddt is None
+    if format != "h5":  # its groups have names in a compressed block
+        stored = (tmp_path / f"without.{format}").read_bytes()
+        assert b"mean_plddt" not in stored
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -285,7 +318,7 @@ def test_truncation_is_noticed_wherever_it_happens(format, odd_chains, tmp_path)
             load_tokens(path)
 
 
-@pytest.mark.parametrize("format", ["npz", pytest.param("h5", marks=NEEDS_H5PY)])
+@pytest.mark.parametrize("format", CHECKSUMMED)
 def test_a_flipped_byte_never_changes_a_token_silently(format, odd_chains, same, tmp_path) -> None:
     path = tmp_path / f"tokens.{format}"
     save_tokens(path, odd_chains)

@@ -1,0 +1,1 @@
+"""Does a run over an archive survive what happens to it, and what does that cost?"""

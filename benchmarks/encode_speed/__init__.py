@@ -1,0 +1,1 @@
+"""How fast are chains encoded, beside ESM3's structure encoder?"""

@@ -1,0 +1,1 @@
+"""How many tokens does FoldComp's loss of coordinates change?"""

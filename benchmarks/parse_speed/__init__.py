@@ -1,0 +1,1 @@
+"""How fast are structure files read, next to other readers?"""

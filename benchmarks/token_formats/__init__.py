@@ -1,0 +1,1 @@
+"""What do the layouts of tokens cost, on disk and to read?"""

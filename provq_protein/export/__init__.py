@@ -1,0 +1,1 @@
+"""How do token files become what language models, data set libraries and search tools read?"""
