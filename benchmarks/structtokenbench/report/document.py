@@ -209,7 +209,12 @@ def _method(found: Readings) -> list[Block]:
     blocks: list[Block] = [Heading("How it was measured"), method.tokenizer_table(found)]
     data: Table = method.data_table(found)
     blocks += [data] if data.rows else []
-    said = (*method.settings(found), *method.rates(found), *method.different_data(found))
+    said = (
+        *method.settings(found),
+        *method.projections(found),
+        *method.rates(found),
+        *method.different_data(found),
+    )
     blocks += _bullets(said)
     if found.notes:
         blocks += [Heading("Results that are not shown", 3), Bullets(found.notes)]

@@ -107,6 +107,32 @@ def settings(found: Readings) -> tuple[str, ...]:
     return (*said, *([f"Versions: {versions}."] if versions else []))
 
 
+def projections(found: Readings) -> tuple[str, ...]:
+    """
+    Say whose codes were probed in fewer dimensions than they have.
+
+    Parameters
+    ----------
+    found : Readings
+        All results.
+
+    Returns
+    -------
+    tuple of str
+        One sentence per number of dimensions.
+    """
+    names: dict[int, dict[str, None]] = {}
+    for one in found.probes:
+        dims = one.source.settings.get("table_dims")
+        if isinstance(dims, int):
+            names.setdefault(dims, {})[one.source.tokenizer.name] = None
+    return tuple(
+        f"Codes of {listed(list(some))} with more than {dims} dimensions were projected on {dims}, "
+        "those in which the codes of the training split vary most."
+        for dims, some in sorted(names.items())
+    )
+
+
 def rates(found: Readings) -> tuple[str, ...]:
     """
     Say whether the sweep of learning rates was wide enough.
@@ -165,7 +191,7 @@ def _values(many: Sequence[Mapping[str, Any]]) -> str:
     names = dict.fromkeys(name for one in flat for name in one)
     phrases = []
     for name in names:
-        each = list(dict.fromkeys(one[name] for one in flat if name in one))
+        each = list(dict.fromkeys(one.get(name, "not set") for one in flat))
         text = each[0] if len(each) == 1 else " or ".join(each[:_SHOWN_VALUES])
         if len(each) > _SHOWN_VALUES:
             text += f" or one of {len(each) - _SHOWN_VALUES} other values"

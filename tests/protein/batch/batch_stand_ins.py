@@ -50,7 +50,7 @@ def plain() -> Plain:
 
 def slow() -> Plain:
     """Return an encoder with which a run takes long enough to be killed."""
-    return Plain(0.004)
+    return Plain(float(os.environ.get("STAND_IN_DELAY", "0.004")))
 
 
 def other() -> Plain:

@@ -22,9 +22,14 @@ def many_files(write_pdb) -> Path:
     return write_pdb("f00").parent
 
 
-def start(inputs: Path, out: Path) -> subprocess.Popen:
-    command = [sys.executable, str(PROGRAM), str(inputs), str(out)]
-    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+def start(inputs: Path, out: Path, *, delay: float = 0.004) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(inputs), str(out)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "STAND_IN_DELAY": str(delay)},
+    )
 
 
 def finish(inputs: Path, out: Path) -> None:
@@ -62,7 +67,8 @@ def test_an_interrupted_run_ends_with_130_and_can_be_resumed(
 ) -> None:
     finish(many_files, tmp_path / "whole")
     out = tmp_path / "stopped"
-    process = start(many_files, out)
+    # Long enough that the rest cannot be done before the signal arrives.
+    process = start(many_files, out, delay=1.0)
     while not begun(out):
         time.sleep(0.001)
     os.killpg(process.pid, signal.SIGINT)

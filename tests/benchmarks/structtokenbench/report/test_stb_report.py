@@ -269,3 +269,14 @@ def test_two_measurements_of_one_cell_are_told(make, tmp_path) -> None:
     exact = tables(section(text, "Table 3: the twelve tasks (exact labels"))[0]
     assert row(exact, "BindInt", "Fold")["a (f-a)"].startswith("30.0")
     assert "later is shown and a-BindInt-published is not" in text
+
+
+def test_projected_code_tables_are_named(make, tmp_path) -> None:
+    results = two_tasks(make, ("default", "wide"))
+    for line in results:
+        line["settings"] = {"name": "fast"}
+        if line["tokenizer"]["name"] == "wide":
+            line["settings"]["table_dims"] = 32
+    method = section(pages(results, tmp_path)[0], "How it was measured")
+    assert "table_dims not set or 32" in method
+    assert "Codes of wide with more than 32 dimensions were projected on 32" in method
