@@ -22,6 +22,7 @@ from provq_protein.model.transformer_decoder import TransformerDecoderOutput
 from provq_protein.quantize import ALWAYS_HARD, ProgressiveSchedule, Quantized
 from provq_protein.runs import checkpoint
 from provq_protein.runs.config import to_mapping
+from provq_protein.runs.shapes import shapes_of
 
 _FINGERPRINT_DIGITS = 16
 
@@ -382,9 +383,7 @@ class StructureAutoencoder(nn.Module):
         document = checkpoint.load_document(folder / checkpoint.CONFIG)
         config = model_config(folder, document)
         tensors = checkpoint.load_tensors(folder / checkpoint.WEIGHTS)
-        with torch.device("meta"):
-            expected = {name: value.shape for name, value in cls(config).state_dict().items()}
-        check_shapes(folder, expected, tensors)
+        check_shapes(folder, shapes_of(lambda: cls(config)), tensors)
         model = cls.build(config)
         model.load_state_dict(tensors)
         check_fingerprint(folder, document, model.fingerprint())

@@ -112,6 +112,8 @@ class ChainEncoder(NeighborhoodEncoder):
     @torch.no_grad()
     def _start_as_course(self) -> None:
         """Let the untrained latent be the step to the next residue."""
+        if self.course.weight.is_meta:
+            return  # only shapes are asked for
         size = self.config.latent_dim
         # The latents' normalization removes their mean: keep that direction free.
         axes = torch.cat([torch.ones(size, 1), torch.randn(size, _NUM_COURSE)], dim=1)

@@ -16,6 +16,7 @@ from provq_protein.quantize import (
     SphericalCodebook,
     build_method,
 )
+from provq_protein.runs.shapes import shapes_of
 from provq_vision.model import folder as model_folder
 from provq_vision.model.config import CodebookConfig, ImageModelConfig
 from provq_vision.model.convolutional import (
@@ -152,9 +153,10 @@ class ImageAutoencoder(nn.Module):
         dict of str to torch.Size
             Of its state dict.
         """
-        # Residual codebooks read a flag while they are made, which the meta device cannot answer.
-        with torch.device("cpu" if config.codebook.method == "rvq" else "meta"):
+        if config.codebook.method == "rvq":
+            # Residual codebooks read a flag while they are made, which needs memory to be in.
             return {name: value.shape for name, value in cls(config).state_dict().items()}
+        return shapes_of(lambda: cls(config))
 
     @property
     def last_layer(self) -> Tensor:
