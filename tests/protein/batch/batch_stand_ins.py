@@ -5,6 +5,7 @@ As a program, encode with `slow`: ``batch_stand_ins.py INPUT OUT``.
 
 import errno
 import os
+import signal
 import sys
 import time
 
@@ -129,6 +130,8 @@ def full_disk() -> Plain:
 
 
 if __name__ == "__main__":
+    # A shell starts background jobs deaf to Ctrl-C, and tests may run in one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from provq_protein.batch.run import RunOptions, encode_to_folder
 
     encode_to_folder(

@@ -64,11 +64,18 @@ def test_text_says_the_same(run, model_folder, good_file, bad_files) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["absent.cif", "empty.cif", "truncated.cif.gz", "text.pdb", "bad"])
+@pytest.mark.parametrize("name", ["absent.cif", "empty.cif", "truncated.cif.gz", "text.pdb"])
 def test_what_cannot_be_read_is_reported(run, name, bad_files) -> None:
     answer = run("info", bad_files[name])
     assert (answer.code, answer.out) == (1, "")
     assert str(bad_files[name]) in answer.err
+
+
+def test_a_folder_that_holds_no_model_is_reported(run, bad_files) -> None:
+    folder = bad_files["empty.cif"].parent
+    answer = run("info", folder)
+    assert (answer.code, answer.out) == (1, "")
+    assert str(folder) in answer.err
 
 
 def test_a_missing_default_model_is_a_wrong_installation(run, tmp_path, monkeypatch) -> None:
