@@ -265,11 +265,11 @@ def _stream(given: list[str], options: RunOptions) -> Stream:
     def stream(wanted: Callable[[int], bool]) -> "Iterator[Member]":
         from provq_protein.sources import FOLDCOMP_WARNING, members
 
-        warned = options.on_warning is None
+        warn = options.on_warning
         for member in members(given, wanted=wanted, topology=options.topology):
-            if member.source == "foldcomp" and not warned and options.on_warning is not None:
-                options.on_warning(FOLDCOMP_WARNING)
-                warned = True
+            if member.source == "foldcomp" and warn is not None:
+                warn(FOLDCOMP_WARNING)
+                warn = None
             yield member
 
     return stream

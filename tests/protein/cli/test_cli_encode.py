@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from provq_protein.sources import FOLDCOMP_WARNING, Member
 from provq_protein.tokens.formats import load_tokens
 
 
@@ -225,3 +226,13 @@ def test_lines_are_streamed_and_a_gone_reader_is_no_traceback(model_folder, good
     assert first["chain_id"] == "A"
     assert errors == ""
     assert process.returncode == 141
+
+
+def test_the_loss_of_foldcomp_is_said_once(run, model_folder, tmp_path, monkeypatch) -> None:
+    found = [Member(name, problem="damaged", source="foldcomp") for name in ("a.fcz", "b.fcz")]
+    monkeypatch.setattr("provq_protein.sources.members", lambda *args, **options: iter(found))
+    answer = run("encode", tmp_path / "set.tar", "--model", model_folder)
+    assert answer.code == 1
+    assert answer.err.count("warning: ") == 1
+    assert FOLDCOMP_WARNING in answer.err
+    assert "b.fcz: damaged" in answer.err
