@@ -102,6 +102,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="project wider code tables on N dimensions, for speed (all dimensions)",
     )  # fmt: skip
     run.add_argument(
+        "--positions", type=int, metavar="N",
+        help="rows of the probe's table of positions (700); 1 hides from it where a residue is",
+    )  # fmt: skip
+    run.add_argument(
         "--labels", choices=["union", "exact"], default="union",
         help="with or without labels moved from nearly identical chains",
     )  # fmt: skip
@@ -163,6 +167,8 @@ def _settings(arguments: argparse.Namespace) -> "ProbeSettings":
 
     settings = ProbeSettings.preset(arguments.preset)
     settings = replace(settings, table_dims=arguments.table_dims)
+    if arguments.positions is not None:
+        settings = replace(settings, positions=arguments.positions)
     if arguments.seeds is None:
         return settings
     if arguments.seeds < 1:

@@ -218,7 +218,9 @@ def _looks(tokenizers: Sequence[Tokenizer]) -> dict[str, _Look]:
             continue
         base = by_name.get(one.base)
         color = base.color if base else _CONTROL_COLORS.get(one.name, "#777777")
-        shape = _CONTROL_MARKERS.get(one.name, "o" if one.name.startswith("shuffled:") else "*")
+        shuffled = "o" if one.placed else "s"
+        other = shuffled if one.name.startswith("shuffled:") else "*"
+        shape = _CONTROL_MARKERS.get(one.name, other)
         looks[one.label] = _Look(color, shape, False)
     return looks
 

@@ -251,6 +251,7 @@ def _near_chance(scores: ScoreSet) -> Iterator[str]:
 
 
 def _shuffled(scores: ScoreSet) -> Iterator[str]:
+    """What is left of tokens whose places were drawn by lot."""
     for one in scores.controls:
         if not one.name.startswith("shuffled:"):
             continue
@@ -258,29 +259,37 @@ def _shuffled(scores: ScoreSet) -> Iterator[str]:
         if not rows:
             continue
         off = [row for row in rows if not row.score(one.label).contains(row.chance)]
-        near = len(rows) - len(off)
         distance = mean(abs(row.score(one.label).value - row.chance) for row in rows)
         text = (
-            f"{one.label}: chance lies in the interval of {near} of "
-            f"{times(len(rows), 'task-split')} with AUROC or Spearman; scores are "
-            f"{written(distance, 1, 100)} points from chance on average."
+            f"{one.label}: chance lies in the interval of {len(rows) - len(off)} of "
+            f"{times(len(rows), 'task-split')} with AUROC or Spearman"
+            f"{_per_protein(rows, one.label)}; scores are {written(distance, 1, 100)} points from "
+            "chance on average."
         )
         if off:
             named = [f"{row.name} ({_shown(row.score(one.label))})" for row in off]
             text += f" Not near chance: {listed(named)}."
-            text += _per_protein(off, one.label)
-        yield text
+        yield f"{text} {_left_to_shuffled(one)}"
 
 
 def _per_protein(rows: Sequence[ScoreRow], label: str) -> str:
-    """Say whether what is left of a shuffled tokenizer lies between proteins."""
+    """Say the same of residues compared within single proteins."""
     inside = [row.score(label, "per_protein") for row in rows]
     known = [(row, one) for row, one in zip(rows, inside, strict=True) if one.bounded]
     if not known:
         return ""
     near = sum(one.contains(row.chance) for row, one in known)
+    return f", and within single proteins of {near} of {len(known)}"
+
+
+def _left_to_shuffled(one: Tokenizer) -> str:
+    if one.placed:
+        return (
+            "Its probe learns positions in the chain, which shuffling leaves alone: compare it "
+            "with the control position."
+        )
     return (
-        f" Within single proteins, chance lies in the interval of {near} of these {len(known)}; "
+        "Its probe is not told positions, so within a protein nothing is left to predict from; "
         "pooled scores also compare residues of different proteins, whose composition is kept."
     )
 

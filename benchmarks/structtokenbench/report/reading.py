@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from structtokenbench.report import lines
 from structtokenbench.report.readings import (
+    UNPLACED,
     CodebookReading,
     ProbeReading,
     Readings,
@@ -134,7 +135,9 @@ def by_tokenizer(found: Iterable[_Reading], set_name: str) -> dict[str, _Reading
 
 def _identity(line: Mapping[str, Any]) -> _Identity:
     tokenizer = mapping(line.get("tokenizer"))
-    return str(tokenizer.get("name")), str(tokenizer.get("fingerprint"))
+    # With one row all residues share it: another probe, which must not be taken for the usual one.
+    unplaced = UNPLACED if mapping(line.get("settings")).get("positions") == 1 else ""
+    return f"{tokenizer.get('name')}{unplaced}", str(tokenizer.get("fingerprint"))
 
 
 def _tokenizers(results: Sequence[Mapping[str, Any]]) -> dict[_Identity, Tokenizer]:

@@ -10,6 +10,8 @@ SPLIT_KINDS = ("published", "local", "scope")
 SCOPE_TASK = "HomoSCOPe"
 _CONTROLS = ("position", "amino_acid")
 _WRAPPERS = ("shuffled:", "random_codebook:")
+UNPLACED = " without positions"
+"""Ends the name of a tokenizer whose probe is not told where in the chain a residue is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,14 @@ class Tokenizer:
     @property
     def base(self) -> str:
         """Name of the tokenizer whose tokens or codebook it changes; empty for any other."""
-        return self.name.split(":", 1)[1] if self.name.startswith(_WRAPPERS) else ""
+        if not self.name.startswith(_WRAPPERS):
+            return ""
+        return self.name.removesuffix(UNPLACED).split(":", 1)[1]
+
+    @property
+    def placed(self) -> bool:
+        """Whether its probe knows where in the chain a residue is."""
+        return not self.name.endswith(UNPLACED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,31 @@ def test_shuffled_tokens_are_held_against_chance(make, value, expected) -> None:
     said = [text for text in sentences(scores) if text.startswith("shuffled:a:")]
     assert len(said) == 1
     assert expected in said[0]
-    assert ("Within single proteins" in said[0]) == (value == 0.58)
+    assert said[0].endswith("compare it with the control position.")
+
+
+def test_a_probe_without_positions_is_a_tokenizer_of_its_own(make) -> None:
+    """Its scores must not replace those of the usual probe, and say what chance is."""
+    results = one_task(make, {"a": 0.7, "shuffled:a": 0.6})
+    hidden = one_task(make, {"shuffled:a": 0.5, "a": 0.65})
+    for line in hidden:
+        line["settings"]["positions"] = 1
+    scores = scores_of([*results, *hidden])
+    assert [one.label for one in scores.mains] == ["a", "a without positions"]
+    assert [one.label for one in scores.controls] == ["shuffled:a", "shuffled:a without positions"]
+    assert [one.base for one in scores.controls] == ["a", "a"]
+    row = scores.scored[0]
+    shown = {one.label: row.score(one.label).value for one in scores.tokenizers}
+    assert shown == {
+        "a": 0.7,
+        "a without positions": 0.65,
+        "shuffled:a": 0.6,
+        "shuffled:a without positions": 0.5,
+    }
+    said = [text for text in sentences(scores) if text.startswith("shuffled:a without")]
+    assert len(said) == 1
+    assert "in the interval of 1 of 1 task-split" in said[0]
+    assert "nothing is left to predict from" in said[0]
 
 
 def test_controls_are_held_against_tokenizers(make) -> None:
