@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, Any
 
-from provq_protein.errors import StructureError
+from provq_protein.errors import MissingExtraError, StructureError
 from provq_protein.extras import require_extra
 from provq_protein.sources.member import over_limit
 
@@ -144,6 +144,22 @@ class FoldcompDecoder:
         if process.stdout:
             process.stdout.close()
         return code
+
+
+def foldcomp_installed() -> bool:
+    """
+    Tell whether FoldComp data can be read and made.
+
+    Returns
+    -------
+    bool
+        True if the package ``foldcomp`` can be imported.
+    """
+    try:
+        _require_foldcomp()
+    except MissingExtraError:
+        return False
+    return True
 
 
 def compress(name: str, text: str) -> bytes:

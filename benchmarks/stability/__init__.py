@@ -1,0 +1,1 @@
+"""What share of ids survives small changes of a structure?"""
