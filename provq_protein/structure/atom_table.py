@@ -46,6 +46,8 @@ class AtomTable:
         True for atoms before the last TER record of their chain.
     confidence : {"b_factor", "plddt"}
         What the B-factor column holds.
+    num_models : int
+        Models of the file, of which this is one.
     """
 
     coords: npt.NDArray[np.float32]
@@ -65,6 +67,7 @@ class AtomTable:
     listed: npt.NDArray[np.bool_]
     before_ter: npt.NDArray[np.bool_]
     confidence: Confidence
+    num_models: int = 1
 
     def __len__(self) -> int:
         """Return the number of atoms."""
@@ -84,8 +87,11 @@ class AtomTable:
         AtomTable
             The kept atoms, in the same order.
         """
+        rows = np.flatnonzero(mask)
         columns = {
-            key: value[mask] for key, value in vars(self).items() if isinstance(value, np.ndarray)
+            key: value.take(rows, axis=0)
+            for key, value in vars(self).items()
+            if isinstance(value, np.ndarray)
         }
         return replace(self, **columns)
 

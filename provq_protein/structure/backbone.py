@@ -114,13 +114,15 @@ class Backbone:
 
     def _check_array(self, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
         value = getattr(self, name)
+        if isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == shape:
+            return
         found = (
             f"{value.dtype} {value.shape}"
             if isinstance(value, np.ndarray)
             else type(value).__name__
         )
         self._expect(
-            isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == shape,
+            False,
             f"{name} must be an array of {np.dtype(dtype).name} {shape} "
             f"(the sequence has {shape[0]} letters), got {found}",
         )

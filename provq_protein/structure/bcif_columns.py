@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgpack
 import numpy as np
 import numpy.typing as npt
 
 from provq_protein.structure.atom_table import AtomTable
-from provq_protein.structure.bcif_decoding import decode_column
+from provq_protein.structure.bcif_decoding import decode_column, is_between
+from provq_protein.structure.bcif_tree import Column, raw_categories, unpacked_columns
 from provq_protein.structure.cif_columns import Rows, UnusualLayoutError, Words
+from provq_protein.structure.cif_limits import within_limits
 from provq_protein.structure.mmcif_atoms import SITE_COLUMNS, SMALL_CATEGORIES, read_block
+
+if TYPE_CHECKING:
+    from provq_protein.structure.bcif_tree import Raw
 
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
 _REAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{0,15})?")
@@ -41,7 +45,7 @@ def read_binary_cif(content: bytes, *, model: int, where: str) -> AtomTable:
     ------
     UnusualLayoutError
         If anything is unusual, and be it allowed: several data blocks, text where numbers are
-        the rule, encodings that do not add up.
+        the rule, encodings that do not add up, more values than a file of this size holds.
     StructureError
         If the file has not this model.
     ValueError
@@ -52,16 +56,13 @@ def read_binary_cif(content: bytes, *, model: int, where: str) -> AtomTable:
     Categories and columns that are not needed are skipped as they are, so that damage in them
     goes unnoticed if the file can be gone through to its end.
     """
-    try:
-        places = _category_places(content)
-        if "atom_site" not in places:
-            msg = "no atom_site category"
-            raise UnusualLayoutError(msg)
-        site = BinaryCategory(_columns(content, places["atom_site"], SITE_COLUMNS))
-        block = _SmallCategories(content, places)
-        return read_block(block, site, model=model, where=where)
-    except (msgpack.exceptions.UnpackException, LookupError, TypeError, AttributeError) as error:
-        raise UnusualLayoutError(str(error)) from error
+    raw = raw_categories(content)
+    if "atom_site" not in raw:
+        msg = "no atom_site category"
+        raise UnusualLayoutError(msg)
+    site = _category(raw["atom_site"], SITE_COLUMNS, limit=len(content))
+    block = _SmallCategories(raw, limit=len(content))
+    return read_block(block, site, model=model, where=where)
 
 
 class BinaryCategory:
@@ -70,15 +71,13 @@ class BinaryCategory:
 
     Parameters
     ----------
-    columns : mapping of str to mapping
-        ``data`` and ``mask`` by column.
+    columns : mapping of str to Column
+        By name.
     chosen : slice or ndarray, shape=(row,), dtype=bool, optional
         Which rows to show. By default all.
     """
 
-    def __init__(
-        self, columns: Mapping[str, Mapping[str, Any]], chosen: Rows | None = None
-    ) -> None:
+    def __init__(self, columns: Mapping[str, Column], chosen: Rows | None = None) -> None:
         self._columns = columns
         self._chosen = chosen
         self._size: int | None = None
@@ -126,12 +125,17 @@ class BinaryCategory:
         values, absent = self._decoded(name)
         if not isinstance(values, Words):
             values = Words(values.astype(np.str_))
-        if absent is None or not absent.any():
-            return values
         if values.codes is None:
+            if absent is None or not absent.any():
+                return values
             return Words(np.where(absent, "", values.values))
-        blank = len(values.values)
-        codes = np.where(absent, blank, values.codes)
+        # Of the type that numpy counts by, so that no later use converts them.
+        codes = values.codes.astype(np.intp)
+        if absent is None or not absent.any():
+            return Words(values.values, codes)
+        if absent.all():
+            return Words(np.array([""]), np.zeros(len(codes), dtype=np.intp))
+        codes[absent] = len(values.values)
         return Words(np.append(values.values, ""), codes)
 
     def integers(self, name: str, *, missing: int) -> npt.NDArray[np.int32]:
@@ -216,13 +220,13 @@ class BinaryCategory:
 
     def _all_rows(self, name: str) -> tuple[npt.NDArray[Any] | Words, npt.NDArray[Any] | None]:
         column = self._columns[name]
-        values = decode_column(column["data"])
+        values = decode_column(column.data)
         self._size = len(values) if self._size is None else self._size
-        mask = None if column["mask"] is None else decode_column(column["mask"])
+        mask = None if column.mask is None else decode_column(column.mask)
         if len(values) != self._size or (mask is not None and len(mask) != self._size):
             msg = "columns of different lengths"
             raise UnusualLayoutError(msg)
-        if mask is not None and (isinstance(mask, Words) or mask.min() < 0 or mask.max() > 2):
+        if mask is not None and (isinstance(mask, Words) or not is_between(mask, 0, 2)):
             msg = f"an unknown mask in {name}"
             raise UnusualLayoutError(msg)
         return values, mask
@@ -249,94 +253,31 @@ def _parsed(
 class _SmallCategories(Mapping[str, BinaryCategory]):
     """Categories besides ``atom_site``, unpacked when asked for."""
 
-    def __init__(self, content: bytes, places: Mapping[str, slice]) -> None:
-        self._content = content
-        self._places = {name: places[name] for name in SMALL_CATEGORIES if name in places}
+    def __init__(self, raw: "Mapping[str, Raw]", *, limit: int) -> None:
+        self._raw = {name: raw[name] for name in SMALL_CATEGORIES if name in raw}
+        self._limit = limit
         self._unpacked: dict[str, BinaryCategory] = {}
 
     def __getitem__(self, name: str) -> BinaryCategory:
         if name not in self._unpacked:
-            columns = _columns(self._content, self._places[name], SMALL_CATEGORIES[name])
-            self._unpacked[name] = BinaryCategory(columns)
+            self._unpacked[name] = _category(
+                self._raw[name], SMALL_CATEGORIES[name], limit=self._limit
+            )
         return self._unpacked[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._raw
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._raw)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._raw)
 
 
-def _unpacker(content: bytes) -> Any:  # noqa: ANN401 - msgpack has no types
-    unpacker = msgpack.Unpacker(
-        raw=False, use_list=True, max_buffer_size=len(content), strict_map_key=True
-    )
-    unpacker.feed(content)
-    return unpacker
-
-
-def _category_places(content: bytes) -> dict[str, slice]:
-    """Return where the columns of each category of the only data block are."""
-    unpacker = _unpacker(content)
-    places: dict[str, slice] = {}
-    blocks = 0
-    for _ in range(unpacker.read_map_header()):
-        if unpacker.unpack() != "dataBlocks":
-            unpacker.unpack()
-            continue
-        blocks += unpacker.read_array_header()
-        if blocks != 1:
-            msg = "other than one data block"
-            raise UnusualLayoutError(msg)
-        keys = set()
-        for _ in range(unpacker.read_map_header()):
-            key = unpacker.unpack()
-            keys.add(key)
-            if key != "categories":
-                unpacker.unpack()
-                continue
-            for _ in range(unpacker.read_array_header()):
-                name, place = _category_place(unpacker)
-                places[name] = place
-        if not {"header", "categories"} <= keys:
-            msg = "a data block without a header or categories"
-            raise UnusualLayoutError(msg)
-    if unpacker.tell() != len(content):
-        msg = "something after the end"
+def _category(raw: "Raw", wanted: tuple[str, ...], *, limit: int) -> BinaryCategory:
+    columns = unpacked_columns(raw, wanted)
+    if not within_limits(columns.values(), limit=limit):
+        msg = "more than a file of this size holds"
         raise UnusualLayoutError(msg)
-    return places
-
-
-def _category_place(unpacker: Any) -> tuple[str, slice]:  # noqa: ANN401 - msgpack has no types
-    found: dict[str, Any] = {}
-    for _ in range(unpacker.read_map_header()):
-        key = unpacker.unpack()
-        if key == "columns":
-            begin = unpacker.tell()
-            unpacker.skip()
-            found[key] = slice(begin, unpacker.tell())
-        else:
-            found[key] = unpacker.unpack()
-    if "rowCount" not in found:
-        msg = "a category without its number of rows"
-        raise UnusualLayoutError(msg)
-    return found["name"].lstrip("_"), found["columns"]
-
-
-def _columns(content: bytes, place: slice, wanted: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    unpacker = _unpacker(content[place])
-    columns = {}
-    for _ in range(unpacker.read_array_header()):
-        column: dict[str, Any] = {}
-        for _ in range(unpacker.read_map_header()):
-            key = unpacker.unpack()
-            if column.get("name", wanted[0]) in wanted:
-                column[key] = unpacker.unpack()
-            else:
-                unpacker.skip()
-        if column["name"] in wanted:
-            columns[column["name"]] = column
-    return columns
+    return BinaryCategory(columns)

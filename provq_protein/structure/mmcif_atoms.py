@@ -1,7 +1,8 @@
 """Which atoms does an mmCIF or BinaryCIF file hold, and which of them does it call polypeptide."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,6 @@ from provq_protein.structure.backbone import Confidence
 from provq_protein.structure.cif_columns import (
     Category,
     LoadedBlock,
-    LoadedCategory,
     SelectableCategory,
     TextColumns,
     UnusualLayoutError,
@@ -82,6 +82,30 @@ def read_mmcif(file: "CIFFile | BinaryCIFFile", *, model: int, where: str) -> At
     StructureError
         If the file has no atoms or not this model.
     """
+    return next(read_models(block_with_atoms(file, where=where), model=model, where=where))[1]
+
+
+def block_with_atoms(file: "CIFFile | BinaryCIFFile", *, where: str) -> LoadedBlock:
+    """
+    Return the first data block that has atoms.
+
+    Parameters
+    ----------
+    file : CIFFile or BinaryCIFFile
+        The parsed file.
+    where : str
+        File name for messages.
+
+    Returns
+    -------
+    LoadedBlock
+        With a category ``atom_site``.
+
+    Raises
+    ------
+    StructureError
+        If there is none.
+    """
     block = next((block for block in file.values() if "atom_site" in block), None)
     if block is None:
         held = sorted({name for block in file.values() for name in block})
@@ -90,10 +114,43 @@ def read_mmcif(file: "CIFFile | BinaryCIFFile", *, model: int, where: str) -> At
             f"(it has {', '.join(held[:5]) or 'no category'}); give one with coordinates"
         )
         raise StructureError(msg)
-    site = LoadedCategory(block["atom_site"])
-    chosen = model_atoms(site, model, where)
-    table = assemble(LoadedBlock(block), site, partial=False)
-    return table if chosen.all() else table.only(chosen)
+    return LoadedBlock(block)
+
+
+def read_models(
+    block: LoadedBlock, *, model: int | Literal["all"], where: str
+) -> Iterator[tuple[int, AtomTable]]:
+    """
+    Yield the atoms of one model, or of each.
+
+    Parameters
+    ----------
+    block : LoadedBlock
+        With a category ``atom_site``.
+    model : int or "all"
+        1-based model, counted in file order.
+    where : str
+        File name for messages.
+
+    Yields
+    ------
+    int
+        The model, from 1.
+    AtomTable
+        Its atoms.
+
+    Raises
+    ------
+    StructureError
+        If the file has not this model.
+    """
+    site = block["atom_site"]
+    numbers, in_file_order = _model_numbers(site)
+    wanted = range(1, len(in_file_order) + 1) if model == "all" else [model]
+    chosen = [_chosen_model(numbers, in_file_order, one, where) for one in wanted]
+    table = replace(assemble(block, site, partial=False), num_models=len(in_file_order))
+    for one, mask in zip(wanted, chosen, strict=True):
+        yield one, table if mask.all() else table.only(mask)
 
 
 def read_block(block: Block, site: SelectableCategory, *, model: int, where: str) -> AtomTable:
@@ -123,44 +180,31 @@ def read_block(block: Block, site: SelectableCategory, *, model: int, where: str
     UnusualLayoutError
         If the model's atoms alone do not decide which are polypeptide.
     """
-    chosen = model_atoms(site, model, where)
+    numbers, in_file_order = _model_numbers(site)
+    chosen = _chosen_model(numbers, in_file_order, model, where)
     rows = np.flatnonzero(chosen)
     if len(rows) == len(chosen):
         return assemble(block, site, partial=False)
     follow = int(rows[-1]) - int(rows[0]) + 1 == len(rows)
     kept = slice(int(rows[0]), int(rows[-1]) + 1) if follow else chosen
-    return assemble(block, site.only(kept), partial=True)
+    table = assemble(block, site.only(kept), partial=True)
+    return replace(table, num_models=len(in_file_order))
 
 
-def model_atoms(site: Category, model: int, where: str) -> npt.NDArray[np.bool_]:
-    """
-    Return which atoms belong to a model.
-
-    Parameters
-    ----------
-    site : Category
-        ``atom_site``.
-    model : int
-        1-based model, counted in file order.
-    where : str
-        File name for messages.
-
-    Returns
-    -------
-    ndarray, shape=(atom,), dtype=bool
-        True for atoms of the model.
-
-    Raises
-    ------
-    StructureError
-        If there is no such model.
-    """
+def _model_numbers(site: Category) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """Return the model number of each atom, and those numbers in the order of the file."""
     if "pdbx_PDB_model_num" not in site:
         numbers = np.ones(len(site), dtype=np.int64)
     else:
         numbers = site.model_numbers("pdbx_PDB_model_num")
-    # In the order of the file; the rows of a model mostly follow each other.
-    in_file_order = list(dict.fromkeys(numbers[run_starts(numbers)].tolist()))
+    # The rows of a model mostly follow each other.
+    return numbers, list(dict.fromkeys(numbers[run_starts(numbers)].tolist()))
+
+
+def _chosen_model(
+    numbers: npt.NDArray[np.int64], in_file_order: list[int], model: int, where: str
+) -> npt.NDArray[np.bool_]:
+    """Return which atoms belong to a model, of which there must be one."""
     if not 1 <= model <= len(in_file_order):
         count = len(in_file_order)
         msg = f"{where}: model {model} is not in the file; it has {count}, numbered from 1"

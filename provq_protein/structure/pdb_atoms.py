@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from biotite.structure.io.pdb.hybrid36 import decode_hybrid36
 
 from provq_protein.errors import StructureError
 from provq_protein.structure.atom_table import NO_NUMBER, AtomTable, run_starts
@@ -20,8 +19,27 @@ _ALPHAFOLD_TITLE = re.compile(r"\s*ALPHAFOLD\b.*\bPREDICTION\b", re.IGNORECASE)
 
 
 @dataclass
-class _Records:
-    """The lines of one PDB file, sorted by purpose."""
+class PdbRecords:
+    """
+    The lines of one PDB file, sorted by purpose.
+
+    Parameters
+    ----------
+    atoms : list of bytes
+        ATOM and HETATM records.
+    atom_lines, atom_models : list of int
+        Line number and 1-based model of each.
+    ters : list of int
+        How many of them are before each TER record.
+    title : str
+        Of the TITLE records.
+    modified : set of tuple of str
+        Chain id and component of each MODRES record.
+    sequences : dict of str to list of str
+        Components of the SEQRES records, by chain id.
+    remarks : list of str
+        The lines of REMARK 350.
+    """
 
     atoms: list[bytes] = field(default_factory=list)
     atom_lines: list[int] = field(default_factory=list)
@@ -29,7 +47,13 @@ class _Records:
     ters: list[int] = field(default_factory=list)
     title: str = ""
     modified: set[tuple[str, str]] = field(default_factory=set)
-    sequences: set[tuple[str, str]] = field(default_factory=set)
+    sequences: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def num_models(self) -> int:
+        """Number of models, by MODEL or ENDMDL records."""
+        return max(self.atom_models)
 
 
 def read_pdb(text: bytes, *, model: int, where: str) -> AtomTable:
@@ -55,12 +79,34 @@ def read_pdb(text: bytes, *, model: int, where: str) -> AtomTable:
     StructureError
         If the file has no atoms, not this model, or an atom record that cannot be read.
     """
-    records = _sort_lines(text)
-    if not records.atoms:
-        msg = f"{where}: a PDB file without ATOM or HETATM records; give one with coordinates"
-        raise StructureError(msg)
+    return model_of(sorted_records(text, where=where), model=model, where=where)
+
+
+def model_of(records: PdbRecords, *, model: int, where: str) -> AtomTable:
+    """
+    Return the atoms of one model of a PDB file whose lines are sorted.
+
+    Parameters
+    ----------
+    records : PdbRecords
+        The lines.
+    model : int
+        1-based model, counted in file order.
+    where : str
+        File name for messages.
+
+    Returns
+    -------
+    AtomTable
+        As from `read_pdb`.
+
+    Raises
+    ------
+    StructureError
+        If the file has not this model, or an atom record that cannot be read.
+    """
     models = np.array(records.atom_models)
-    count = int(models.max())
+    count = records.num_models
     chosen = np.flatnonzero(models == model)
     if not chosen.size:
         msg = f"{where}: model {model} is not in the file; it has {count}, numbered from 1"
@@ -78,8 +124,28 @@ def read_pdb(text: bytes, *, model: int, where: str) -> AtomTable:
     return _assemble(columns, np.searchsorted(chosen, ters), records)
 
 
-def _sort_lines(text: bytes) -> _Records:
-    records = _Records()
+def sorted_records(text: bytes, *, where: str) -> PdbRecords:
+    """
+    Return the lines of a PDB file by their purpose.
+
+    Parameters
+    ----------
+    text : bytes
+        The whole file.
+    where : str
+        File name for messages.
+
+    Returns
+    -------
+    PdbRecords
+        With at least one atom.
+
+    Raises
+    ------
+    StructureError
+        If the file has no atoms.
+    """
+    records = PdbRecords()
     starts, ends = 0, 0
     for line_number, line in enumerate(text.splitlines(), start=1):
         record = line[:6]
@@ -96,17 +162,22 @@ def _sort_lines(text: bytes) -> _Records:
             starts += 1
         elif not records.atoms:
             _sort_header_line(line.decode("latin-1"), records)
+    if not records.atoms:
+        msg = f"{where}: a PDB file without ATOM or HETATM records; give one with coordinates"
+        raise StructureError(msg)
     return records
 
 
-def _sort_header_line(line: str, records: _Records) -> None:
+def _sort_header_line(line: str, records: PdbRecords) -> None:
     if line.startswith("TITLE "):
         records.title += line[10:].rstrip()
     elif line.startswith("MODRES"):
         records.modified.add((line[16:17].strip() or BLANK_CHAIN, line[12:15].strip()))
     elif line.startswith("SEQRES"):
         chain = line[11:12].strip() or BLANK_CHAIN
-        records.sequences.update((chain, name) for name in line[19:70].split())
+        records.sequences.setdefault(chain, []).extend(line[19:70].split())
+    elif line.startswith("REMARK 350"):
+        records.remarks.append(line)
 
 
 class _Columns:
@@ -151,7 +222,7 @@ class _Columns:
         numbers = np.zeros(len(starts), dtype=np.int32)
         for index, word in enumerate(words[starts].tolist()):
             try:
-                numbers[index] = decode_hybrid36(word)
+                numbers[index] = _number_of(word)
             except ValueError:
                 raise self._error(int(starts[index]), "residue number is", word) from None
         return np.repeat(numbers, np.diff(np.append(starts, len(words))))
@@ -172,12 +243,13 @@ def _are_numbers(words: list[str]) -> bool:
     return not any(word and np.isnan(_real(word)) and word.lower() != "nan" for word in words)
 
 
-def _assemble(columns: _Columns, ters: npt.NDArray[np.int64], records: _Records) -> AtomTable:
+def _assemble(columns: _Columns, ters: npt.NDArray[np.int64], records: PdbRecords) -> AtomTable:
     chain = columns.text(21, 22)
     chain = np.where(chain == "", BLANK_CHAIN, chain)
     # Column 21 is blank by the standard, but CHARMM and others put a fourth letter there.
     component = columns.text(17, 21)
     count = len(chain)
+    declared = {(name, held) for name, names in records.sequences.items() for held in names}
     confidence: Confidence = "plddt" if _ALPHAFOLD_TITLE.match(records.title) else "b_factor"
     return AtomTable(
         coords=columns.coordinates(),
@@ -194,9 +266,10 @@ def _assemble(columns: _Columns, ters: npt.NDArray[np.int64], records: _Records)
         b_factor=columns.optional_reals(60, 66),
         hetero=columns.text(0, 6) == "HETATM",
         polymer=None,
-        listed=_listed(chain, component, records.modified | records.sequences),
+        listed=_listed(chain, component, records.modified | declared),
         before_ter=_before_last_ter(chain, ters),
         confidence=confidence,
+        num_models=records.num_models,
     )
 
 
@@ -218,3 +291,14 @@ def _before_last_ter(
     for ter in ters[ters > 0]:
         mask[:ter] |= chain[:ter] == chain[ter - 1]
     return mask
+
+
+def _number_of(word: str) -> int:
+    """Read a residue number, in hybrid-36 where four digits were not enough."""
+    try:
+        return int(word)
+    except ValueError:
+        # Imported when it is needed: it takes as long as a small file to encode.
+        from biotite.structure.io.pdb.hybrid36 import decode_hybrid36
+
+        return decode_hybrid36(word)

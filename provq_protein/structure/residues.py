@@ -1,105 +1,176 @@
 """Which atoms make up the residues of polypeptide chains, and which conformer stands for each."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from provq_protein.structure.atom_table import NO_NUMBER, AtomTable, run_starts
-from provq_protein.structure.backbone import ATOMS_PER_RESIDUE, Backbone, complete_residues
+from provq_protein.structure.backbone import Backbone, complete_residues
+from provq_protein.structure.bonds import bonded_runs
+from provq_protein.structure.components import (
+    LETTERS,
+    is_amino_acid,
+    is_nucleotide,
+    one_letter,
+    where_component,
+)
+from provq_protein.structure.conformers import BACKBONE_ATOMS as BACKBONE_ATOMS
+from provq_protein.structure.conformers import backbone_rows
+from provq_protein.structure.policies import OCCUPANCY
 
-BACKBONE_ATOMS = ("N", "CA", "C")
-MAX_PEPTIDE_BOND = 2.0
-"""Longest distance from C to the next N, in Angstrom, that counts as a peptide bond."""
-
-_LETTERS = {
-    "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E",
-    "GLY": "G", "HIS": "H", "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F",
-    "PRO": "P", "SER": "S", "THR": "T", "TRP": "W", "TYR": "Y", "VAL": "V", "UNK": "X",
-}  # fmt: skip
-# Names that simulation programs give to protonation and bonding states. The Chemical
-# Component Dictionary either lacks them or has an unrelated molecule under the name.
-_SIMULATION_LETTERS = {
-    "HSD": "H", "HSP": "H", "HID": "H", "HIE": "H", "CYX": "C", "CYM": "C", "ASH": "D",
-    "GLH": "E", "LYN": "K",
-}  # fmt: skip
-_NUCLEOTIDES = frozenset(("A", "C", "G", "U", "I", "DA", "DC", "DG", "DT", "DU", "DI"))
-_WATERS = frozenset(("HOH", "DOD", "WAT", "H2O", "TIP3"))
 _LONGEST_SUMMARY = 4
+_NEAREST_CA = 2.5
+"""CA atoms of different residues are farther apart than this, in Angstrom."""
 
 
-@cache
-def one_letter(component: str) -> str:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Selection:
     """
-    Return the one-letter code of a residue, or that of its parent amino acid.
+    The residues of the polypeptide chains of a model, and what was not taken.
 
     Parameters
     ----------
-    component : str
-        Residue name, e.g. ``"MSE"``.
-
-    Returns
-    -------
-    str
-        One upper-case letter; ``"X"`` if there is none.
-
-    Notes
-    -----
-    Letters come from the Chemical Component Dictionary that biotite ships.
-
-    Examples
-    --------
-    >>> one_letter("MSE"), one_letter("SEP"), one_letter("HOH")
-    ('M', 'S', 'X')
+    table : AtomTable
+        All atoms of the model.
+    starts : ndarray, shape=(run,), dtype=int64
+        First atom of each stretch of atoms of `table` that carries one residue id.
+    taken : ndarray, shape=(run,), dtype=bool
+        Which of those are residues of polypeptides, or parts of them.
+    atoms : AtomTable
+        The atoms of these.
+    residue_of_atom : ndarray, shape=(atom,), dtype=int64
+        The residue of each of `atoms`, from 0.
+    first_atoms : ndarray, shape=(residue,), dtype=int64
+        The first of `atoms` of each residue.
+    rows : ndarray, shape=(residue, 3), dtype=int64
+        N, CA and C among `atoms`, of one conformer; -1 where absent.
     """
-    from biotite.structure.info import one_letter_code
 
-    if component in _LETTERS:
-        return _LETTERS[component]
-    if component in _SIMULATION_LETTERS:
-        return _SIMULATION_LETTERS[component]
-    if not is_amino_acid(component):
-        return "X"
-    letter = one_letter_code(component) or ""
-    return letter if len(letter) == 1 and letter.isascii() and letter.isupper() else "X"
+    table: AtomTable
+    starts: npt.NDArray[np.int64]
+    taken: npt.NDArray[np.bool_]
+    atoms: AtomTable
+    residue_of_atom: npt.NDArray[np.int64]
+    first_atoms: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of residues."""
+        return len(self.first_atoms)
 
 
-@cache
-def is_amino_acid(component: str) -> bool:
+def select(table: AtomTable, *, altloc: str = OCCUPANCY) -> Selection:
     """
-    Return whether a component is an amino acid that can be part of a chain.
+    Return the residues of the polypeptide chains of a model.
 
     Parameters
     ----------
-    component : str
-        Residue name.
+    table : AtomTable
+        The atoms of the model.
+    altloc : str
+        Which conformer to take, as in
+        :class:`provq_protein.structure.policies.ResiduePolicy`.
 
     Returns
     -------
-    bool
-        True for every component whose type in the Chemical Component Dictionary is a peptide
-        linking one, such as MSE.
+    Selection
+        As `backbones_of` says.
     """
-    if component in _LETTERS:
-        return True
-    link = _link_type(component)
-    return "peptide" in link and link != "peptide-like"
+    starts = _residue_runs(table)
+    run_of_atom = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(table))))
+    taken = _polypeptide_runs(table, starts, run_of_atom)
+    mask = taken[run_of_atom]
+    atoms = table.only(mask)
+    residue_of_atom, first_atoms = _residues(atoms, run_of_atom[mask])
+    return Selection(
+        table=table,
+        starts=starts,
+        taken=taken,
+        atoms=atoms,
+        residue_of_atom=residue_of_atom,
+        first_atoms=first_atoms,
+        rows=backbone_rows(atoms, residue_of_atom, len(first_atoms), altloc=altloc),
+    )
 
 
-@cache
-def _link_type(component: str) -> str:
-    if component in _NUCLEOTIDES or component in _WATERS:
-        return "rna linking" if component in _NUCLEOTIDES else "non-polymer"
-    from biotite.structure.info import link_type
+def chains_within(
+    selection: Selection,
+    *,
+    by_label: bool = False,
+    within: npt.NDArray[np.bool_] | None = None,
+) -> Iterator[npt.NDArray[np.int64]]:
+    """
+    Yield the residues of one chain after another.
 
-    return (link_type(component) or "").lower()
+    Parameters
+    ----------
+    selection : Selection
+        Residues of a model.
+    by_label : bool
+        Whether label chain ids tell chains apart, and not those of the author.
+    within : ndarray, shape=(residue,), dtype=bool, optional
+        The residues to look at. By default all.
+
+    Yields
+    ------
+    ndarray, shape=(residue of the chain,), dtype=int64
+        Places in the selection. Chains come in the order of their first residues.
+    """
+    column = selection.atoms.label_chain if by_label else selection.atoms.chain
+    places = np.arange(len(selection)) if within is None else np.flatnonzero(within)
+    chain_of_residue = column[selection.first_atoms[places]]
+    # The residues of a chain mostly follow each other: few names need to be compared.
+    starts = run_starts(chain_of_residue)
+    numbers: dict[str, int] = {}
+    of_run = [numbers.setdefault(name, len(numbers)) for name in chain_of_residue[starts].tolist()]
+    of_residue = np.repeat(of_run, np.diff(np.append(starts, len(places))))
+    for number in range(len(numbers)):
+        yield places[of_residue == number]
 
 
-@cache
-def _is_nucleotide(component: str) -> bool:
-    link = _link_type(component)
-    return "dna" in link or "rna" in link
+def backbone_at(
+    selection: Selection,
+    residues: npt.NDArray[np.int64],
+    *,
+    source: str,
+    model: int,
+    by_label: bool = False,
+) -> Backbone:
+    """
+    Return residues of a selection as a chain.
+
+    Parameters
+    ----------
+    selection : Selection
+        Residues of a model.
+    residues : ndarray, shape=(residue,), dtype=int64
+        Those of the chain, at least one.
+    source : str
+        File name that the chain carries.
+    model : int
+        Model number that the chain carries.
+    by_label : bool
+        Whether the chain carries label ids and numbers in the place of the author's.
+
+    Returns
+    -------
+    Backbone
+        The chain.
+    """
+    first_atoms = selection.first_atoms[residues]
+    chain = _backbone(
+        selection.atoms, first_atoms, selection.rows[residues], source=source, model=model
+    )
+    if not by_label:
+        return chain
+    return replace(
+        chain,
+        chain_id=chain.label_chain_id,
+        author_numbers=chain.label_numbers,
+        insertion_codes=("",) * len(chain),
+    )
 
 
 def backbones_of(table: AtomTable, *, source: str, model: int) -> list[Backbone]:
@@ -134,17 +205,10 @@ def backbones_of(table: AtomTable, *, source: str, model: int) -> list[Backbone]
     within a residue, whose geometry would suffer. At a position with two kinds of residue
     (microheterogeneity) the chosen conformer decides the name.
     """
-    starts = _residue_runs(table)
-    run_of_atom = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(table))))
-    mask = _polypeptide_runs(table, starts, run_of_atom)[run_of_atom]
-    atoms = table.only(mask)
-    residue_of_atom, first_atoms = _residues(atoms, run_of_atom[mask])
-    rows = _backbone_rows(atoms, residue_of_atom, len(first_atoms))
-    chain_of_residue = atoms.chain[first_atoms]
-    chain_ids, firsts = np.unique(chain_of_residue, return_index=True)
+    selection = select(table)
     return [
-        _backbone(atoms, first_atoms[mine], rows[mine], source=source, model=model)
-        for mine in (chain_of_residue == chain for chain in chain_ids[np.argsort(firsts)])
+        backbone_at(selection, residues, source=source, model=model)
+        for residues in chains_within(selection)
     ]
 
 
@@ -164,7 +228,7 @@ def describe(table: AtomTable) -> str:
     """
     starts = _residue_runs(table)
     components, chains = table.component[starts], table.chain[starts]
-    nucleic = _where(_is_nucleotide, components)
+    nucleic = where_component(is_nucleotide, components)
     parts = []
     if nucleic.any():
         count = len(np.unique(chains[nucleic]))
@@ -177,11 +241,6 @@ def describe(table: AtomTable) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) or "no atoms"
 
 
-def _where(test: Callable[[str], bool], components: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
-    unique, inverse = np.unique(components, return_inverse=True)
-    return np.array([test(name) for name in unique.tolist()], dtype=bool)[inverse]
-
-
 def _residue_runs(table: AtomTable) -> npt.NDArray[np.int64]:
     """Return the first atom of each stretch of atoms that carries one residue id."""
     # A new name under the same number is microheterogeneity if it has alternate locations or
@@ -189,52 +248,61 @@ def _residue_runs(table: AtomTable) -> npt.NDArray[np.int64]:
     plain = (table.label_number == NO_NUMBER) & (table.altloc == "")
     renamed = np.zeros(len(table), dtype=bool)
     renamed[1:] = (table.component[1:] != table.component[:-1]) & plain[1:] & plain[:-1]
-    return run_starts(
-        table.segment,
-        table.chain,
-        table.number,
-        table.insertion,
-        table.label_number,
-        np.cumsum(renamed),
-    )
+    numbers = (table.number, table.label_number, np.cumsum(renamed))
+    starts = run_starts(table.segment, table.chain, table.insertion, *numbers)
+    alphas = np.flatnonzero((table.name == "CA") & plain)
+    counts = np.bincount(np.searchsorted(starts, alphas, side="right") - 1)
+    ends = np.append(starts[1:], len(table))
+    repeats: list[int] = []
+    for run in np.flatnonzero(counts > 1).tolist():
+        repeats += _repeats(table, int(starts[run]), int(ends[run]))
+    return np.sort(np.append(starts, np.array(repeats, dtype=starts.dtype))) if repeats else starts
+
+
+def _repeats(table: AtomTable, begin: int, end: int) -> list[int]:
+    """Return where the atoms of a run come again, at another place: residues of one number."""
+    names = table.name[begin:end].tolist()
+    begins = [begin + index for index, name in enumerate(names) if name == names[0]]
+    spans = zip(begins, [*begins[1:], end], strict=True)
+    alphas = [np.flatnonzero(table.name[first:stop] == "CA") + first for first, stop in spans]
+    if any(len(rows) != 1 for rows in alphas):
+        return []
+    # Copies in the same place are conformers whose letters were taken away.
+    steps = np.diff(table.coords[np.concatenate(alphas)], axis=0)
+    return begins[1:] if (np.linalg.norm(steps, axis=1) > _NEAREST_CA).all() else []
 
 
 def _polypeptide_runs(
     table: AtomTable, starts: npt.NDArray[np.int64], run_of_atom: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
-    positions = _run_positions(table, run_of_atom, len(starts))
-    has_atom = np.all(np.isfinite(positions), axis=2)
     component = table.component[starts]
     if table.polymer is not None:
         kept = table.polymer[starts]
-        lacks_ca = np.flatnonzero(kept & ~has_atom[:, 1])
+        alphas = _run_positions(table, run_of_atom, len(starts), names=("CA",))
+        lacks_ca = np.flatnonzero(kept & ~np.all(np.isfinite(alphas[:, 0]), axis=1))
         # Without CA it is a cap such as ACE, or an amino acid of which little was observed.
         kept = kept.copy()
-        kept[lacks_ca] = _where(is_amino_acid, component[lacks_ca])
+        kept[lacks_ca] = where_component(is_amino_acid, component[lacks_ca])
         return kept
-    complete = has_atom.all(axis=1)
-    peptide = _where(is_amino_acid, component)
-    nucleotide = _where(_is_nucleotide, component)
+    positions = _run_positions(table, run_of_atom, len(starts), names=BACKBONE_ATOMS)
+    complete = np.all(np.isfinite(positions), axis=(1, 2))
+    peptide = where_component(is_amino_acid, component)
+    nucleotide = where_component(is_nucleotide, component)
     hetero = table.hetero[starts]
     plain = ~hetero & (peptide | (complete & ~nucleotide))
-    listed = table.listed[starts] & ~_where(_LETTERS.__contains__, component)
+    listed = table.listed[starts] & ~where_component(LETTERS.__contains__, component)
     candidate = plain | (hetero & (peptide | (complete & listed)))
     chain = table.chain[starts]
-    joined = (
-        table.before_ter[starts]
-        | listed
-        | _before_last(plain, chain)
-        | _peptide_bonded(positions, candidate, chain)
-    )
-    return plain | (candidate & joined)
+    joined = table.before_ter[starts] | listed | _before_last(plain, chain)
+    return plain | (candidate & (joined | bonded_runs(positions, candidate, chain)))
 
 
 def _run_positions(
-    table: AtomTable, run_of_atom: npt.NDArray[np.int64], count: int
+    table: AtomTable, run_of_atom: npt.NDArray[np.int64], count: int, *, names: tuple[str, ...]
 ) -> npt.NDArray[np.float32]:
-    """Return N, CA and C of each run, shape (run, 3, 3); the first conformer's, or NaN."""
-    positions = np.full((count, ATOMS_PER_RESIDUE, 3), np.nan, dtype=np.float32)
-    for slot, name in enumerate(BACKBONE_ATOMS):
+    """Return atoms of each run, shape (run, name, 3); the first conformer's, or NaN."""
+    positions = np.full((count, len(names), 3), np.nan, dtype=np.float32)
+    for slot, name in enumerate(names):
         rows = np.flatnonzero(table.name == name)[::-1]
         positions[run_of_atom[rows], slot] = table.coords[rows]
     return positions
@@ -252,27 +320,17 @@ def _before_last(
     return mask
 
 
-def _peptide_bonded(
-    positions: npt.NDArray[np.float32],
-    candidate: npt.NDArray[np.bool_],
-    chain: npt.NDArray[np.str_],
-) -> npt.NDArray[np.bool_]:
-    """Return which runs have a peptide bond to the candidate before or after them."""
-    order = np.flatnonzero(candidate)
-    before, after = order[:-1], order[1:]
-    distance = np.linalg.norm(positions[before, 2] - positions[after, 0], axis=1)
-    bonded = (distance < MAX_PEPTIDE_BOND) & (chain[before] == chain[after])
-    mask = np.zeros(len(chain), dtype=bool)
-    mask[before[bonded]] = True
-    mask[after[bonded]] = True
-    return mask
-
-
 def _residues(
     atoms: AtomTable, run_of_atom: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the residue of each atom and the first atom of each residue."""
-    _, first, run = np.unique(run_of_atom, return_index=True, return_inverse=True)
+    first = run_starts(run_of_atom)
+    run = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(atoms))))
+    # Numbers rarely come again within a segment: then there is nothing more to compare.
+    numbers = atoms.segment[first].astype(np.int64) * (1 << 32) + atoms.number[first]
+    numbers.sort()
+    if (numbers[1:] != numbers[:-1]).all():
+        return run, first
     columns = (atoms.segment, atoms.chain, atoms.number, atoms.insertion, atoms.label_number)
     keys = list(zip(*(column[first].tolist() for column in columns), strict=True))
     if len(set(keys)) == len(keys):
@@ -303,54 +361,6 @@ def _merge_split_residues(
     return residue_of_run
 
 
-def _backbone_rows(
-    atoms: AtomTable, residue_of_atom: npt.NDArray[np.int64], count: int
-) -> npt.NDArray[np.int64]:
-    """Return the rows of N, CA and C of each residue, shape (residue, 3); -1 where absent."""
-    slot = np.full(len(atoms), -1)
-    for index, name in enumerate(BACKBONE_ATOMS):
-        slot[atoms.name == name] = index
-    rows = np.flatnonzero((slot >= 0) & np.all(np.isfinite(atoms.coords), axis=1))
-    place = residue_of_atom[rows] * ATOMS_PER_RESIDUE + slot[rows]
-    kept = _in_chosen_conformer(atoms, rows, place, count)
-    places, first = np.unique(place[kept], return_index=True)
-    result = np.full(count * ATOMS_PER_RESIDUE, -1)
-    result[places] = rows[kept][first]
-    return result.reshape(count, ATOMS_PER_RESIDUE)
-
-
-def _in_chosen_conformer(
-    atoms: AtomTable,
-    rows: npt.NDArray[np.int64],
-    place: npt.NDArray[np.int64],
-    count: int,
-) -> npt.NDArray[np.bool_]:
-    """Return which backbone atoms belong to the conformer that stands for their residue."""
-    altloc = atoms.altloc[rows]
-    in_altloc = np.zeros(count * ATOMS_PER_RESIDUE, dtype=bool)
-    in_altloc[place[altloc != ""]] = True
-    shared = ~in_altloc[place]
-    split = np.flatnonzero(~shared)
-    if not split.size:
-        return np.ones(len(rows), dtype=bool)
-    residue = place // ATOMS_PER_RESIDUE
-    _, code = np.unique(altloc, return_inverse=True)
-    conformers, first, conformer = np.unique(
-        residue[split] * (code.max() + 1) + code[split], return_index=True, return_inverse=True
-    )
-    occupancy = np.nan_to_num(atoms.occupancy[rows[split]].astype(np.float64), nan=1.0)
-    num_atoms = np.bincount(conformer)
-    # Rounded so that equal occupancies tie whatever the number of atoms they are averaged over.
-    mean_occupancy = np.round(np.bincount(conformer, weights=occupancy) / num_atoms, 4)
-    of_residue = conformers // (code.max() + 1)
-    best_last = np.lexsort((-first, mean_occupancy, num_atoms, of_residue))
-    chosen = np.full(count, -1)
-    chosen[of_residue[best_last]] = best_last
-    kept = shared.copy()
-    kept[split] = chosen[residue[split]] == conformer
-    return kept
-
-
 def _backbone(
     atoms: AtomTable,
     first_atoms: npt.NDArray[np.int64],
@@ -359,12 +369,14 @@ def _backbone(
     source: str,
     model: int,
 ) -> Backbone:
-    coords = atoms.coords[rows]
-    coords[rows < 0] = np.nan
-    ca_rows = rows[:, 1]
-    named_by = first_atoms.copy()
-    for slot in (2, 0, 1):
-        named_by = np.where(rows[:, slot] >= 0, rows[:, slot], named_by)
+    coords = atoms.coords.take(rows, axis=0)
+    ca_rows = named_by = rows[:, 1]
+    absent = rows < 0
+    if absent.any():
+        coords[absent] = np.nan
+        named_by = first_atoms
+        for slot in (2, 0, 1):
+            named_by = np.where(absent[:, slot], named_by, rows[:, slot])
     names = tuple(atoms.component[named_by].tolist())
     label_numbers = atoms.label_number[first_atoms]
     if (label_numbers == NO_NUMBER).any():
@@ -373,7 +385,7 @@ def _backbone(
     return Backbone(
         coords=coords,
         resolved=complete_residues(coords),
-        sequence="".join(one_letter(name) for name in names),
+        sequence="".join(map({name: one_letter(name) for name in set(names)}.__getitem__, names)),
         residue_names=names,
         author_numbers=atoms.number[first_atoms],
         insertion_codes=tuple(atoms.insertion[first_atoms].tolist()),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-import numpy as np
-
 from provq_protein.errors import StructureError
 from provq_protein.structure.backbone import Backbone
-from provq_protein.structure.reading import read_backbones
+from provq_protein.structure.policies import CONTRACT, ResiduePolicy
+from provq_protein.structure.reading import every_backbone, read_content
+from provq_protein.structure.taking import finish_chain, unusable
 
 StructureInput: TypeAlias = str | Path | Backbone
 
@@ -56,6 +56,7 @@ def per_chain(
     *,
     chains: Sequence[str] | None,
     on_problem: OnProblem | None,
+    policy: ResiduePolicy = CONTRACT,
 ) -> Iterator[_Result]:
     """
     Yield the result of a computation for one usable chain after another.
@@ -67,10 +68,13 @@ def per_chain(
     inputs : iterable of str, Path or Backbone
         Structure files, or chains.
     chains : sequence of str or None
-        Author chain ids to use; None for all.
+        Chain ids to use; None for those of the policy.
     on_problem : callable or None
         Called with an `InputProblem` for each file or chain that fails, for whatever reason,
         while the others go on. If None, the first problem is raised.
+    policy : ResiduePolicy
+        What to take of each file. Of it, `unresolved` and `min_plddt` hold for chains that are
+        given as such, too; they are refused if it asks for what only a file has.
 
     Returns
     -------
@@ -83,58 +87,76 @@ def per_chain(
         If an input is not usable and `on_problem` is None.
     TypeError
         If one input or chain id is given where a list is due.
+    ConfigError
+        If `chains` contradicts the policy.
     """
     for name, argument in (("inputs", inputs), ("chains", chains)):
         if isinstance(argument, str | Path | Backbone):
             msg = f"{name} must be a list, got one {type(argument).__name__}; write [{name[:-1]}]"
             raise TypeError(msg)
-    return _usable(compute, inputs, chains, on_problem or _raise)
+    return _usable(compute, inputs, policy.limited_to(chains), on_problem or _raise)
 
 
 def _usable(
     compute: Callable[[Backbone], _Result],
     inputs: Iterable[StructureInput],
-    wanted: Sequence[str] | None,
+    policy: ResiduePolicy,
     report: OnProblem,
 ) -> Iterator[_Result]:
     for position, item in enumerate(inputs, start=1):
         array = isinstance(item, Backbone)
         file = (item.source or f"input {position}") if array else os.fspath(item)
         try:
-            found = [item] if array else read_backbones(item)
+            found = [item] if isinstance(item, Backbone) else _chains_of(item, policy)
         except Exception as error:  # noqa: BLE001 - whatever one file does, the others go on
             _report_error(report, file, None, error)
             continue
-        for chain_id in _absent(wanted, found):
-            present = ", ".join(chain.chain_id for chain in found)
-            report(InputProblem(file, chain_id, f"no such protein chain; there is {present}"))
+        for problem in absent_chains(file, found, policy):
+            report(problem)
         for chain in found:
-            if wanted is not None and chain.chain_id not in wanted:
-                continue
-            reason = _unusable(chain)
-            if reason:
-                report(InputProblem(file, chain.chain_id, reason))
+            if not policy.selects(chain.chain_id):
                 continue
             try:
-                result = compute(chain)
+                used = finish_chain(chain, policy) if array else chain
+                reason = unusable(used, policy)
+                results = [compute(used)] if reason is None else []
             except Exception as error:  # noqa: BLE001 - as above
                 _report_error(report, file, chain.chain_id, error)
                 continue
-            yield result
+            if reason is not None:
+                report(InputProblem(file, chain.chain_id, reason))
+            yield from results
 
 
-def _absent(wanted: Sequence[str] | None, found: Sequence[Backbone]) -> list[str]:
-    present = {chain.chain_id for chain in found}
-    return [] if wanted is None else [name for name in wanted if name not in present]
+def _chains_of(path: str | Path, policy: ResiduePolicy) -> list[Backbone]:
+    return every_backbone(read_content(path), source=os.fspath(path), policy=policy)
 
 
-def _unusable(chain: Backbone) -> str | None:
-    if chain.resolved.any():
-        return None
-    nitrogen, alpha, carbon = np.all(np.isfinite(chain.coords), axis=-1).T
-    if alpha.any() and not (nitrogen.any() or carbon.any()):
-        return f"only CA atoms ({len(chain)} residues); N, CA and C are needed"
-    return f"no residue ({len(chain)} in the chain) has all of N, CA and C"
+def absent_chains(
+    file: str, found: Sequence[Backbone], policy: ResiduePolicy
+) -> list[InputProblem]:
+    """
+    Return a problem for each chain that a policy names and a file does not have.
+
+    Parameters
+    ----------
+    file : str
+        The file as the user named it.
+    found : sequence of Backbone
+        All its chains.
+    policy : ResiduePolicy
+        Which chains are wanted.
+
+    Returns
+    -------
+    list of InputProblem
+        In the order of the policy's `chains`.
+    """
+    present = list(dict.fromkeys(chain.chain_id for chain in found))
+    return [
+        InputProblem(file, name, f"no such protein chain; there is {', '.join(present)}")
+        for name in policy.absent(present)
+    ]
 
 
 def _raise(problem: InputProblem) -> None:

@@ -1,8 +1,10 @@
 """How are token sequences stored in, and read from, a NumPy ``.npz`` archive?"""
 
+import sys
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from provq_protein.tokens.table import (
     FORMAT_VERSION,
     OPTIONAL_COLUMNS,
     check_format,
+    check_size,
     pack,
     unpack,
 )
@@ -32,6 +35,8 @@ _DAMAGE = (
     TypeError,
     OverflowError,
     MemoryError,
+    NotImplementedError,
+    tokenize.TokenError,
 )
 
 
@@ -78,7 +83,8 @@ def read_npz(path: Path) -> list[TokenSequence]:
     Raises
     ------
     TokenFormatError
-        If the file is damaged, of another kind, or of an unknown version.
+        If the file is damaged, of another kind, or of an unknown version, or if its arrays are
+        larger than `provq_protein.tokens.table.MAX_BYTES`.
     """
     try:
         table = _arrays(path)
@@ -95,12 +101,39 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         if "format" not in archive or "format_version" not in archive:
             msg = f"{path}: not a token file: an .npz archive with {_some(archive.files)}"
             raise TokenFormatError(msg)
-        check_format(archive["format"].tolist(), archive["format_version"].tolist(), file=str(path))
-        known = (*COLUMNS, *OPTIONAL_COLUMNS)
-        return {name: archive[name] for name in known if name in archive}
+        _check_sizes(archive.zip, ("format", "format_version"), path)
+        marks = [_array(archive, name, path).tolist() for name in ("format", "format_version")]
+        check_format(marks[0], marks[1], file=str(path))
+        known = [name for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name in archive]
+        _check_sizes(archive.zip, known, path)
+        return {name: _array(archive, name, path) for name in known}
+
+
+def _check_sizes(archive: zipfile.ZipFile, names: Sequence[str], path: Path) -> None:
+    """Refuse arrays that would expand to more than the limit; no more than declared is read."""
+    members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    check_size(sum(members[name].file_size for name in names), file=str(path))
+
+
+def _array(archive: Mapping[str, object], name: str, path: Path) -> NDArray[np.generic]:
+    values = archive[name]
+    # NumPy gives back the bytes of a member that does not begin as an array does.
+    if not isinstance(values, np.ndarray):
+        msg = f"{path}: truncated or damaged .npz file: {name} is no array"
+        raise TokenFormatError(msg)
+    if values.dtype.kind == "U" and values.size:
+        # NumPy takes any four bytes for a character; Python's text does not.
+        codes = np.ascontiguousarray(values).reshape(-1).view(np.uint32)
+        codes = codes if values.dtype.isnative else codes.byteswap()
+        if int(codes.max(initial=0)) > sys.maxunicode:
+            msg = f"{path}: truncated or damaged .npz file: {name} has characters that are none"
+            raise TokenFormatError(msg)
+    return values
 
 
 def _some(names: list[str]) -> str:
     if not names:
         return "no arrays"
-    return "arrays " + ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    # A name may be any text, and a message is one line.
+    shown = [name if name.isprintable() else ascii(name) for name in names[:5]]
+    return "arrays " + ", ".join(shown) + (", ..." if len(names) > 5 else "")

@@ -11,6 +11,8 @@ from provq_protein.tokens.sequence import TokenSequence
 
 FORMAT_NAME = "provq-tokens"
 FORMAT_VERSION = 1
+MAX_BYTES = 8 << 30
+"""Size that the arrays of one file may have in memory, so that no small file can fill it."""
 
 _NUMBERS_PER_RESIDUE = {
     "ids": np.int32,
@@ -58,6 +60,30 @@ def check_format(name: object, version: object, *, file: str) -> None:
         msg = (
             f"{file}: token format version {version!r} is unknown to this release, which reads "
             f"version {FORMAT_VERSION}; install a newer provq, or encode the structures again"
+        )
+        raise TokenFormatError(msg)
+
+
+def check_size(size: int, *, file: str) -> None:
+    """
+    Refuse a file whose arrays would take more memory than `MAX_BYTES`.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the arrays, expanded, as the file declares them.
+    file : str
+        Its name, for the error message.
+
+    Raises
+    ------
+    TokenFormatError
+        If they are more.
+    """
+    if size > MAX_BYTES:
+        msg = (
+            f"{file}: its arrays expand to {size:,} bytes, more than the limit of {MAX_BYTES:,}; "
+            "if it is no accident or attack, keep so many chains in Parquet, or in several files"
         )
         raise TokenFormatError(msg)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from provq_protein.errors import StructureError
-from provq_protein.structure import read_backbones, reading
+from provq_protein.structure import contents, read_backbones
 from provq_protein.structure.atom_table import AtomTable
 from provq_protein.structure.backbone import Backbone
 from provq_protein.structure.reading import backbones_of_bytes
@@ -95,7 +95,7 @@ def both_ways(content: bytes | str, kind: str = "mmCIF", model: int = 1) -> tupl
     """Return whether the quick and the general reader take a file, whose tables must agree."""
     content = content.encode("latin-1") if isinstance(content, str) else content
     tables = []
-    for read in (reading._quick_table, reading._general_table):
+    for read in (contents._quick_table, contents._general_table):
         try:
             tables.append(read(content, kind, model, "x"))
         except Exception:  # noqa: BLE001 - any refusal is one
@@ -115,7 +115,7 @@ def no_biotite(monkeypatch) -> None:
         msg = "the general reader was asked"
         raise AssertionError(msg)
 
-    monkeypatch.setattr(reading, "_general_table", refuse)
+    monkeypatch.setattr(contents, "_general_table", refuse)
 
 
 def unpacked(path: Path) -> tuple[bytes, str]:
@@ -284,7 +284,7 @@ def test_decimals_are_rounded_as_python_rounds_them() -> None:
         for name in ("Cartn_x", "Cartn_y", "Cartn_z", "B_iso_or_equiv", "occupancy"):
             value = generator.uniform(-1000, 1000)
             row[COLUMNS.index(name)] = f"{value:.{generator.randint(0, 9)}f}"
-    table = reading._quick_table(cif(rows).encode(), "mmCIF", 1, "x")
+    table = contents._quick_table(cif(rows).encode(), "mmCIF", 1, "x")
     expected = [[np.float32(float(row[10 + axis])) for axis in range(3)] for row in rows]
     assert table.coords.tobytes() == np.array(expected, dtype=np.float32).tobytes()
 
@@ -329,11 +329,11 @@ def test_damaged_binary_is_read_alike_or_refused(repo_root: Path) -> None:
     for damaged in mutations(content, 150, seed=4):
         quick, general = None, None
         try:
-            quick = reading._quick_table(damaged, kind, 1, "x")
+            quick = contents._quick_table(damaged, kind, 1, "x")
         except Exception:  # noqa: BLE001 - any refusal is one
             continue
         try:
-            general = reading._general_table(damaged, kind, 1, "x")
+            general = contents._general_table(damaged, kind, 1, "x")
         except Exception:  # noqa: BLE001 - any refusal is one
             # Damage in what is not read: all that is read is as it was.
             assert as_tuples(backbones_of_bytes(damaged, source="x")) == expected

@@ -1,0 +1,1 @@
+"""Do formats and readers agree on the residues of a structure?"""
