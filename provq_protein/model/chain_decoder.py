@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from provq_protein.geometry.frames import rotation_from_axes
@@ -72,10 +73,13 @@ class StepReader(nn.Module):
 
         Returns
         -------
-        rotations : Tensor, shape=(..., 3, 3), dtype=float32
+        rotations : Tensor, shape=(..., 3, 3), dtype=float32, or float64 for such latents
             Orientation of the next residue in the frame of this one.
-        translations : Tensor, shape=(..., 3), dtype=float32
+        translations : Tensor, shape=(..., 3), dtype=float32, or float64 for such latents
             Origin of the next residue in the frame of this one, in Angstrom.
         """
-        first, second, shift = self.layers(latents).float().split(3, dim=-1)
+        read = self.layers(latents)
+        # Autocast rounds; whoever asks in float64 gets float64.
+        read = read if read.dtype == torch.float64 else read.float()
+        first, second, shift = read.split(3, dim=-1)
         return rotation_from_axes(first, second), shift * STEP_SCALE

@@ -9,6 +9,7 @@ from provq_protein.model.chain_encoder import ChainEncoderConfig
 from provq_protein.model.geometric_encoder import GeometricEncoderConfig
 from provq_protein.model.growth_decoder import GrowthDecoderConfig
 from provq_protein.model.neighborhood_encoder import NeighborhoodEncoderConfig
+from provq_protein.model.sizes import check_sizes
 from provq_protein.model.transformer_decoder import TransformerDecoderConfig
 from provq_protein.runs.config import KINDS
 
@@ -53,6 +54,7 @@ class CodebookConfig:
         if self.size < 2:
             msg = f"codebook: size must be at least 2, got {self.size}"
             raise ConfigError(msg)
+        check_sizes("codebook", self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

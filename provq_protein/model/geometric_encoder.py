@@ -14,6 +14,7 @@ from provq_protein.geometry.neighbors import nearest_residues
 from provq_protein.model.geometric_attention import GeometricAttention
 from provq_protein.model.matmul_route import fast_exact_products
 from provq_protein.model.packed_encoder import Neighborhoods, PackedEncoder
+from provq_protein.model.sizes import check_sizes
 
 # Residues per pass through the network: bounds memory, at about 1 MB per residue of
 # transient activations at full size, whatever the length and number of the chains.
@@ -64,6 +65,7 @@ class GeometricEncoderConfig:
             if not isinstance(value, int) or value < 1:
                 msg = f"encoder.{name} must be a positive whole number, got {value!r}"
                 raise ConfigError(msg)
+        check_sizes("encoder", self)
 
 
 class _GatedFeedForward(nn.Module):

@@ -15,6 +15,7 @@ from provq_protein.model.refinement import (
     RefineBlock,
     Relate,
 )
+from provq_protein.model.sizes import check_sizes
 
 # A CA-CA step along the chain is 3.8 Angstrom long; the step head predicts in this unit.
 STEP_SCALE = 3.8
@@ -58,14 +59,12 @@ class GrowthDecoderConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built."""
+        check_sizes("decoder", self, may_be_zero=("trunk_blocks",))
         if self.width % (2 * self.heads):
             msg = (
                 f"decoder: width ({self.width}) must be a multiple of twice the heads "
                 f"({2 * self.heads}), because positions are rotary"
             )
-            raise ConfigError(msg)
-        if self.refine_blocks < 1:
-            msg = f"decoder: refine_blocks must be at least 1, got {self.refine_blocks}"
             raise ConfigError(msg)
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 from provq_protein.errors import ConfigError
 from provq_protein.geometry.frames import backbone_frames
 from provq_protein.geometry.neighbors import nearest_residues
+from provq_protein.model.sizes import check_sizes
 
 # Local coordinates are divided by this, so that features are of order one (Angstrom).
 LENGTH_SCALE = 10.0
@@ -50,6 +51,7 @@ class NeighborhoodEncoderConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built."""
+        check_sizes("encoder", self, may_be_zero=("max_offset", "break_codes"))
         if self.width % self.heads:
             msg = f"encoder: width ({self.width}) must be a multiple of heads ({self.heads})"
             raise ConfigError(msg)

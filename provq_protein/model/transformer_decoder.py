@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from provq_protein.errors import ConfigError
 from provq_protein.geometry.frames import place_backbone, rotation_from_axes
+from provq_protein.model.sizes import check_sizes
 
 DISTANCE_BINS = 64
 DIRECTION_PAIRS = 6
@@ -64,6 +65,7 @@ class TransformerDecoderConfig:
             if not isinstance(value, int) or value < 1:
                 msg = f"decoder.{name} must be a positive whole number, got {value!r}"
                 raise ConfigError(msg)
+        check_sizes("decoder", self)
         if self.width % (2 * self.heads):
             msg = (
                 f"decoder.width must be a multiple of 2 * heads = {2 * self.heads}, "

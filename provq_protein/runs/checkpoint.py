@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from provq_protein.errors import CheckpointError
-
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-FORMAT_VERSION = 1
+from provq_protein.runs.documents import CONFIG as CONFIG
+from provq_protein.runs.documents import FORMAT_VERSION as FORMAT_VERSION
+from provq_protein.runs.documents import WEIGHTS as WEIGHTS
+from provq_protein.runs.documents import load_document as load_document
 
 
 def save_folder(
@@ -119,37 +119,3 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, ValueError) as error:
         msg = f"{path}: is not a readable safetensors file: {error}"
         raise CheckpointError(msg) from error
-
-
-def load_document(path: Path) -> dict[str, Any]:
-    """
-    Read a JSON object.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict
-        Its content.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing or holds no JSON object.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or error
-        msg = f"{path}: cannot be read ({reason}); a model folder holds {WEIGHTS} and {CONFIG}"
-        raise CheckpointError(msg) from error
-    except ValueError as error:
-        msg = f"{path}: is not JSON: {error}"
-        raise CheckpointError(msg) from error
-    if not isinstance(document, dict):
-        msg = f"{path}: expected a JSON object, got {type(document).__name__}"
-        raise CheckpointError(msg)
-    return document

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import sys
 import tomllib
 import types
 import typing
@@ -42,7 +43,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror or error}"
         raise ConfigError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Also a number of thousands of digits, and tables nested as deep.
         msg = f"{path}: is not TOML: {error}"
         raise ConfigError(msg) from error
 
@@ -207,12 +209,21 @@ def _field_value(field: dataclasses.Field, hint: Any, value: Any, where: str) ->
 
 
 def _tagged(kinds: Mapping[str, type], value: Any, where: str) -> Any:  # noqa: ANN401
-    if not isinstance(value, Mapping) or value.get("kind") not in kinds:
-        found = value.get("kind") if isinstance(value, Mapping) else value
+    found = value.get("kind") if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping) or not isinstance(found, str) or found not in kinds:
         msg = f"{where}: kind: must be one of {', '.join(map(repr, kinds))}; got {found!r}"
         raise ConfigError(msg)
     rest = {key: item for key, item in value.items() if key != "kind"}
-    return from_mapping(kinds[value["kind"]], rest, where=where)
+    return from_mapping(kinds[found], rest, where=where)
+
+
+def _finite(value: float, where: str) -> float:
+    """Return a number as a float; neither infinities nor *NaN* are settings."""
+    # Compared as it is: a whole number of any size can be, but not converted.
+    if not abs(value) <= sys.float_info.max:
+        msg = f"{where}: expected a finite number, got {value!r:.40}"
+        raise ConfigError(msg)
+    return float(value)
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
@@ -236,8 +247,8 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401
             return None
         inner = next(kind for kind in typing.get_args(hint) if kind is not type(None))
         return _scalar(inner, value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         msg = f"{where}: expected {hint.__name__}, got {value!r}"
         raise ConfigError(msg)
