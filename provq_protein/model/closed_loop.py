@@ -1,5 +1,6 @@
 """Which codes rebuild a chain best, when errors of earlier codes are known?"""
 
+import copy
 import math
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -66,7 +67,9 @@ def codes_along_chains(
         latents,
         codes,
         _steps_of(codes, course),
-        Frames(*backbone_frames(coords)),
+        # In float64 from here on: what a step is off by, all residues after it inherit, and an id
+        # would depend on how a machine rounds.
+        Frames(*backbone_frames(coords.double())),
         peptide_bonds(coords, resolved),
         resolved,
         drift_weight=drift_weight,
@@ -225,15 +228,12 @@ _remembered: WeakKeyDictionary[StepReader, _Remembered] = WeakKeyDictionary()
 
 
 def _steps_of(codes: Tensor, course: StepReader) -> Steps:
-    """Return the steps that codes stand for; those of the same codes are read once."""
-    if torch.is_autocast_enabled(codes.device.type):
-        # Rounded steps are not for those who ask without autocast.
-        return course(codes)
+    """Return the steps that codes stand for, in float64; those of the same codes are read once."""
     weights = [parameter.detach() for parameter in course.parameters()]
     known = _remembered.get(course)
     if known is None or codes.device != known.codes.device or not known.applies(weights, codes):
         copies = [weight.clone() for weight in weights]
-        known = _Remembered(copies, codes.clone(), course(codes))
+        known = _Remembered(copies, codes.clone(), copy.deepcopy(course).double()(codes.double()))
         _remembered[course] = known
     return known.steps
 
@@ -248,14 +248,16 @@ class _Chooser:
         self._dim = codes.shape[1]
         self.knows_breaks = across is not None
         rotations, shifts = steps
-        keys = torch.cat([codes.float(), as_points(rotations, shifts) * self._scale], dim=1)
+        rotations, shifts = rotations.double(), shifts.double()
+        keys = torch.cat([codes.double(), as_points(rotations, shifts) * self._scale], dim=1)
         self._keys, self._biases = _table(keys)
         if across is not None:
-            self._across = _table(as_points(*across))
-            rotations = torch.cat([rotations, across[0]])
-            shifts = torch.cat([shifts, across[1]])
+            turns, leaps = across[0].double(), across[1].double()
+            self._across = _table(as_points(turns, leaps))
+            rotations = torch.cat([rotations, turns])
+            shifts = torch.cat([shifts, leaps])
         self._size = len(codes)
-        self._rotations, self._shifts = rotations.double(), shifts.double()
+        self._rotations, self._shifts = rotations, shifts
 
     def tables(self) -> CodeTables:
         """Return the tables as following a single chain wants them."""

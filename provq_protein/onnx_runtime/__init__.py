@@ -1,0 +1,1 @@
+"""How are structures encoded where torch is not loaded?"""
