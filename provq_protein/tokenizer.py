@@ -1,10 +1,8 @@
 """How do structures become tokens, and tokens structures, with a trained model?"""
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from provq_protein.errors import CheckpointError, TokenFormatError
+from provq_protein.errors import TokenFormatError
 from provq_protein.model.autoencoder import StructureAutoencoder
+from provq_protein.model.fast_encoding import FastReport
+from provq_protein.model.fast_ids import FastIds, obstacle
+from provq_protein.precision import Precision, check_precision
+from provq_protein.runs.documents import default_model
 from provq_protein.structure.backbone import Backbone
+from provq_protein.structure.policies import CONTRACT, ResiduePolicy
 from provq_protein.tokens.inputs import InputProblem as InputProblem
 from provq_protein.tokens.inputs import OnProblem, StructureInput, per_chain
-from provq_protein.tokens.sequence import UNRESOLVED_ID, TokenSequence
+from provq_protein.tokens.of_chain import centered, tokens_of
+from provq_protein.tokens.sequence import TokenSequence
 
 
 class StructureTokenizer:
@@ -30,6 +34,16 @@ class StructureTokenizer:
         A trained model; it is put into evaluation mode.
     name : str, optional
         What to call it in messages.
+    precision : {"exact", "fast"}
+        ``"fast"`` multiplies matrices in bfloat16 and encodes again, in float32, the residues
+        whose id rounding could have changed, and a sample of the others (`fast_report`). Where
+        that is of no use to the model or on its device, ids are computed as with ``"exact"``
+        (`exact_because`).
+
+    Raises
+    ------
+    ConfigError
+        If there is no such precision.
 
     Notes
     -----
@@ -46,12 +60,22 @@ class StructureTokenizer:
         backbones = tokenizer.decode(tokens)
     """
 
-    def __init__(self, model: StructureAutoencoder, *, name: str = "model") -> None:
+    def __init__(
+        self,
+        model: StructureAutoencoder,
+        *,
+        name: str = "model",
+        precision: Precision = "exact",
+    ) -> None:
+        check_precision(precision)
         self.model = model.eval()
         self.name = name
+        self.precision: Precision = precision
 
     @classmethod
-    def from_pretrained(cls, model: str | Path | None = None) -> "StructureTokenizer":
+    def from_pretrained(
+        cls, model: str | Path | None = None, *, precision: Precision = "exact"
+    ) -> "StructureTokenizer":
         """
         Load a trained tokenizer.
 
@@ -59,6 +83,8 @@ class StructureTokenizer:
         ----------
         model : str or Path, optional
             A model folder. By default the model that is shipped with the package.
+        precision : {"exact", "fast"}
+            As in the constructor.
 
         Returns
         -------
@@ -69,17 +95,14 @@ class StructureTokenizer:
         ------
         CheckpointError
             If the folder is absent, incomplete or damaged.
+        ConfigError
+            If there is no such precision.
         """
+        check_precision(precision)
         if model is not None:
-            return cls(StructureAutoencoder.load(Path(model)), name=os.fspath(model))
-        folder = Path(str(resources.files("provq_protein").joinpath("models", "default")))
-        if not folder.is_dir():
-            msg = (
-                f"{folder}: this installation contains no default model; install provq from a "
-                "complete wheel, or name a model folder"
-            )
-            raise CheckpointError(msg)
-        return cls(StructureAutoencoder.load(folder), name="default")
+            loaded = StructureAutoencoder.load(Path(model))
+            return cls(loaded, name=os.fspath(model), precision=precision)
+        return cls(StructureAutoencoder.load(default_model()), name="default", precision=precision)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -90,6 +113,26 @@ class StructureTokenizer:
     def codebook_size(self) -> int:
         """Number of codes: ids lie in ``[0, codebook_size)``."""
         return int(self.model.codebook_size)
+
+    @cached_property
+    def exact_because(self) -> str | None:
+        """
+        Why ids are computed exactly although fast precision was asked for; else None.
+
+        Found out when it is first asked for, or the first chain encoded: move the model to its
+        device before.
+        """
+        return obstacle(self.model) if self.precision == "fast" else None
+
+    @property
+    def fast_report(self) -> FastReport | None:
+        """What fast precision did for the chains encoded so far; None if it is not used."""
+        return None if self._fast is None else self._fast.total
+
+    @property
+    def last_fast_report(self) -> FastReport | None:
+        """What fast precision did for the last chain; None if it is not used."""
+        return None if self._fast is None else self._fast.last
 
     @cached_property
     def codebook(self) -> NDArray[np.float32]:
@@ -105,6 +148,7 @@ class StructureTokenizer:
         *,
         chains: Sequence[str] | None = None,
         on_problem: OnProblem | None = None,
+        policy: ResiduePolicy = CONTRACT,
     ) -> list[TokenSequence]:
         """
         Return the tokens of every chain.
@@ -114,10 +158,12 @@ class StructureTokenizer:
         inputs : iterable of str, Path or Backbone
             Structure files, of which every polypeptide chain is encoded, or chains.
         chains : sequence of str, optional
-            Author chain ids to encode; by default all.
+            Chain ids to encode; by default all, or those of the policy.
         on_problem : callable, optional
             Called with an `InputProblem` for each file or chain that cannot be encoded, while
             the others are. Without it, the first problem is raised.
+        policy : ResiduePolicy
+            What is taken of each file; by default what the residue contract says.
 
         Returns
         -------
@@ -128,8 +174,10 @@ class StructureTokenizer:
         ------
         StructureError
             If an input cannot be encoded and `on_problem` is None.
+        ConfigError
+            If `chains` contradicts the policy.
         """
-        return list(self.iter_encode(inputs, chains=chains, on_problem=on_problem))
+        return list(self.iter_encode(inputs, chains=chains, on_problem=on_problem, policy=policy))
 
     def iter_encode(
         self,
@@ -137,6 +185,7 @@ class StructureTokenizer:
         *,
         chains: Sequence[str] | None = None,
         on_problem: OnProblem | None = None,
+        policy: ResiduePolicy = CONTRACT,
     ) -> Iterator[TokenSequence]:
         """
         Yield the tokens of one chain after another, as soon as they are known.
@@ -149,6 +198,8 @@ class StructureTokenizer:
             As in `encode`.
         on_problem : callable, optional
             As in `encode`.
+        policy : ResiduePolicy
+            As in `encode`.
 
         Returns
         -------
@@ -159,8 +210,10 @@ class StructureTokenizer:
         ------
         StructureError
             If an input cannot be encoded and `on_problem` is None.
+        ConfigError
+            If `chains` contradicts the policy.
         """
-        return per_chain(self._tokens, inputs, chains=chains, on_problem=on_problem)
+        return per_chain(self._tokens, inputs, chains=chains, on_problem=on_problem, policy=policy)
 
     def embed(
         self,
@@ -168,6 +221,7 @@ class StructureTokenizer:
         *,
         chains: Sequence[str] | None = None,
         on_problem: OnProblem | None = None,
+        policy: ResiduePolicy = CONTRACT,
     ) -> list[NDArray[np.float32]]:
         """
         Return the latents of every chain, before quantization.
@@ -180,6 +234,8 @@ class StructureTokenizer:
             As in `encode`.
         on_problem : callable, optional
             As in `encode`.
+        policy : ResiduePolicy
+            As in `encode`.
 
         Returns
         -------
@@ -190,8 +246,13 @@ class StructureTokenizer:
         ------
         StructureError
             If an input cannot be encoded and `on_problem` is None.
+        ConfigError
+            If `chains` contradicts the policy.
         """
-        return list(per_chain(self._latents, inputs, chains=chains, on_problem=on_problem))
+        found = per_chain(
+            self._latents, inputs, chains=chains, on_problem=on_problem, policy=policy
+        )
+        return list(found)
 
     def decode(self, tokens: Iterable[TokenSequence]) -> list[Backbone]:
         """
@@ -249,23 +310,15 @@ class StructureTokenizer:
 
     def _tokens(self, chain: Backbone) -> TokenSequence:
         with torch.inference_mode():
-            ids = self.model.encode(*self._tensors(chain))[0].cpu().numpy()
-        return TokenSequence(
-            ids=np.where(chain.resolved, ids, UNRESOLVED_ID),
-            resolved=chain.resolved,
-            sequence=chain.sequence,
-            residue_names=chain.residue_names,
-            author_numbers=chain.author_numbers,
-            insertion_codes=chain.insertion_codes,
-            label_numbers=chain.label_numbers,
-            chain_id=chain.chain_id,
-            label_chain_id=chain.label_chain_id,
-            source=chain.source,
-            model=chain.model,
-            fingerprint=self.fingerprint,
-            codebook_size=self.codebook_size,
-            mean_plddt=_mean_plddt(chain),
-        )
+            encode = self.model.encode if self._fast is None else self._fast.encode
+            ids = encode(*self._tensors(chain))[0].cpu().numpy()
+        return tokens_of(chain, ids, fingerprint=self.fingerprint, codebook_size=self.codebook_size)
+
+    @cached_property
+    def _fast(self) -> FastIds | None:
+        if self.precision != "fast" or self.exact_because is not None:
+            return None
+        return FastIds(self.model)
 
     def _latents(self, chain: Backbone) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -301,7 +354,7 @@ class StructureTokenizer:
 
     def _tensors(self, chain: Backbone) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Coordinates and mapping of one chain, as a batch of one."""
-        coords = self._batch_of_one(_centered(chain))
+        coords = self._batch_of_one(centered(chain))
         return coords, *self._mapping(chain.resolved, chain.author_numbers)
 
     def _mapping(
@@ -316,19 +369,3 @@ class StructureTokenizer:
         # Copied, since the arrays of a frozen type are not torch's to write to.
         device = next(self.model.parameters()).device
         return torch.from_numpy(np.array(values)).to(device)[None]
-
-
-def _centered(chain: Backbone) -> NDArray[np.float32]:
-    """Coordinates relative to the mean CA, where float32 is most exact; unresolved are zero."""
-    coords = chain.coords.astype(np.float64)
-    center = coords[chain.resolved, 1].mean(axis=0)
-    return np.where(chain.resolved[:, None, None], coords - center, 0.0).astype(np.float32)
-
-
-def _mean_plddt(chain: Backbone) -> float | None:
-    """Mean pLDDT of the resolved residues, to two decimals; None if the chain has none."""
-    values = chain.b_factors[chain.resolved]
-    values = values[np.isfinite(values)]
-    if chain.confidence != "plddt" or not values.size or values.min() < 0 or values.max() > 100:
-        return None
-    return round(math.fsum(values.tolist()) / values.size, 2)

@@ -1,5 +1,6 @@
 """What is compared: ESM3's structure encoder, ours with the same weights, and the shipped model?"""
 
+import copy
 from typing import Any
 
 import torch
@@ -91,6 +92,54 @@ def reference_ids(reference: Any, chain: Backbone) -> Tensor:  # noqa: ANN401
     atoms[:, :, :3] = coords - origin[:, None, None]
     _, ids = reference.encode(atoms, residue_index=numbers)
     return ids[resolved]
+
+
+def reference_latents(reference: Any, chain: Backbone) -> Tensor:  # noqa: ANN401
+    """
+    Return what the reference has before it chooses codes.
+
+    Parameters
+    ----------
+    reference : StructureTokenEncoder
+        The reference.
+    chain : Backbone
+        One chain.
+
+    Returns
+    -------
+    Tensor, shape=(resolved, latent_dim), dtype=float32
+        Latents of the residues that have coordinates.
+    """
+    seen: list[Tensor] = []
+    hook = reference.pre_vq_proj.register_forward_hook(lambda *call: seen.append(call[2].clone()))
+    try:
+        reference_ids(reference, chain)
+    finally:
+        hook.remove()
+    return seen[0][as_batch(chain)[1]]
+
+
+def precise_latents(encoder: GeometricEncoder, chain: Backbone) -> Tensor:
+    """
+    Encode a chain in double precision, without any of the shortcuts of evaluation.
+
+    Parameters
+    ----------
+    encoder : GeometricEncoder
+        Ours.
+    chain : Backbone
+        One chain.
+
+    Returns
+    -------
+    Tensor, shape=(resolved, latent_dim), dtype=float64
+        Latents of the residues that have coordinates.
+    """
+    coords, resolved, numbers, present = as_batch(chain)
+    # With gradients the network is evaluated layer by layer, as it is trained.
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        batch = (coords.double(), resolved.clone(), numbers.clone(), present.clone())
+        return copy.deepcopy(encoder).double()(*batch)[batch[1]].detach()
 
 
 def exact_latents(encoder: GeometricEncoder, chain: Backbone) -> Tensor:

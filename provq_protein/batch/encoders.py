@@ -1,8 +1,10 @@
 """Which model encodes in a worker process?"""
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from provq_protein.errors import ConfigError
+from provq_protein.precision import Precision
 
 if TYPE_CHECKING:
     from provq_protein.structure.backbone import Backbone
@@ -44,8 +46,21 @@ class TokenizerEncoder:
         """
         return self._tokenizer.encode([chain])[0]
 
+    @property
+    def exact_because(self) -> str | None:
+        """Why it computes exactly although fast precision was asked for; else None."""
+        return self._tokenizer.exact_because
 
-def load_tokenizer(model: str | None, *, device: str = "cpu") -> TokenizerEncoder:
+    @property
+    def fast_facts(self) -> dict[str, Any] | None:
+        """What fast precision did for the last chain, as JSON values; None without it."""
+        report = self._tokenizer.last_fast_report
+        return None if report is None else dataclasses.asdict(report)
+
+
+def load_tokenizer(
+    model: str | None, *, device: str = "cpu", precision: Precision = "exact"
+) -> TokenizerEncoder:
     """
     Load a trained model for a worker process.
 
@@ -55,6 +70,8 @@ def load_tokenizer(model: str | None, *, device: str = "cpu") -> TokenizerEncode
         A model folder; None for the model that is shipped.
     device : str
         Where to encode, as torch names it.
+    precision : {"exact", "fast"}
+        As `StructureTokenizer` takes it.
 
     Returns
     -------
@@ -73,7 +90,7 @@ def load_tokenizer(model: str | None, *, device: str = "cpu") -> TokenizerEncode
     from provq_protein.tokenizer import StructureTokenizer
 
     torch.set_num_threads(1)
-    tokenizer = StructureTokenizer.from_pretrained(model)
+    tokenizer = StructureTokenizer.from_pretrained(model, precision=precision)
     try:
         tokenizer.model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:

@@ -1,18 +1,22 @@
 """What becomes of one member, and of one shard?"""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any
 
+from provq_protein.batch.feed import counts_of
 from provq_protein.batch.manifest import ManifestRow, Status
 from provq_protein.batch.messages import Counts, Encoder, ShardDone, ShardTask, Working
 from provq_protein.batch.shards import ShardSettings, write_shard
 from provq_protein.errors import StructureError
 from provq_protein.structure import reading
 from provq_protein.structure.backbone import Backbone
-from provq_protein.tokens.inputs import InputProblem, per_chain
+from provq_protein.structure.policies import CONTRACT, ResiduePolicy
+from provq_protein.structure.taking import finish_chain, unusable
+from provq_protein.tokens.inputs import absent_chains
 from provq_protein.tokens.sequence import TokenSequence
 
 if TYPE_CHECKING:
@@ -44,14 +48,7 @@ class MemberResult:
         Counts
             Of one member.
         """
-        status = [row.status for row in self.rows]
-        return Counts(
-            members=1,
-            ok=status.count("ok"),
-            skipped=status.count("skipped"),
-            failed=status.count("failed"),
-            residues=sum(row.residues for row in self.rows if row.status == "ok"),
-        )
+        return dataclasses.replace(counts_of(self.rows), members=1)
 
 
 def encode_shard(
@@ -108,14 +105,16 @@ def encode_shard(
     return ShardDone(task.number, done)
 
 
-def read_member(member: "Member") -> list[Backbone]:
+def read_member(member: "Member", policy: ResiduePolicy = CONTRACT) -> list[Backbone]:
     """
-    Return the polypeptide chains of a member.
+    Return all polypeptide chains of a member.
 
     Parameters
     ----------
     member : Member
         Without a problem.
+    policy : ResiduePolicy
+        What to take of each chain. Those that it does not name are returned as they are.
 
     Returns
     -------
@@ -128,11 +127,13 @@ def read_member(member: "Member") -> list[Backbone]:
         If it cannot be read.
     """
     if member.chain is not None:
-        found = [member.chain]
+        chain = member.chain
+        found = [finish_chain(chain, policy) if policy.selects(chain.chain_id) else chain]
     elif member.content is not None:
-        found = reading.backbones_of_bytes(member.content, source=member.name)
+        found = reading.every_backbone(member.content, source=member.name, policy=policy)
     elif member.path is not None:
-        found = reading.read_backbones(member.path)
+        source, content = os.fspath(member.path), reading.read_content(member.path)
+        found = reading.every_backbone(content, source=source, policy=policy)
     else:
         msg = f"{member.name}: its content was not delivered; this is a mistake of provq"
         raise StructureError(msg)
@@ -151,6 +152,7 @@ class _MemberWork:
         self.result = MemberResult()
         self._member, self._index = member, index
         self._encoder, self._settings = encoder, settings
+        self._exact_because: str | None = getattr(encoder, "exact_because", None)
         self._since = time.perf_counter()
 
     def steps(self) -> Iterator[None]:
@@ -159,7 +161,7 @@ class _MemberWork:
             self.fail(None, self._member.problem)
             return
         try:
-            found = read_member(self._member)
+            found = read_member(self._member, self._settings.policy)
         except Exception as error:  # noqa: BLE001 - whatever one file does, the others go on
             self.fail(None, self._reason(error))
             return
@@ -172,19 +174,15 @@ class _MemberWork:
         self._row("failed", chain, reason)
 
     def _wanted(self, found: Sequence[Backbone]) -> list[Backbone]:
-        names = self._settings.chains
-        if names is None:
-            return list(found)
-        present = [chain.chain_id for chain in found]
-        for name in names:
-            if name not in present:
-                reason = f"no such protein chain; there is {', '.join(present)}"
-                self._row("skipped", None, reason, chain_id=name)
-        return [chain for chain in found if chain.chain_id in names]
+        policy = self._settings.policy
+        for problem in absent_chains(self._member.name, found, policy):
+            self._row("skipped", None, problem.reason, chain_id=problem.chain_id)
+        return [chain for chain in found if policy.selects(chain.chain_id)]
 
     def _encode(self, chain: Backbone) -> None:
-        if not chain.resolved.any():
-            self._row("skipped", chain, _unusable(chain))
+        reason = unusable(chain, self._settings.policy)
+        if reason is not None:
+            self._row("skipped", chain, reason)
             return
         try:
             tokens = self._encoder.encode(chain)
@@ -192,7 +190,7 @@ class _MemberWork:
             self.fail(chain, self._reason(error, chain))
             return
         self.result.tokens.append(tokens)
-        self._row("ok", chain, None)
+        self._row("ok", chain, None, fast=getattr(self._encoder, "fast_facts", None))
 
     def _reason(self, error: Exception, chain: Backbone | None = None) -> str:
         # Messages begin with the file and chain already, which have columns of their own.
@@ -210,8 +208,11 @@ class _MemberWork:
         reason: str | None,
         *,
         chain_id: str | None = None,
+        fast: dict[str, Any] | None = None,
     ) -> None:
-        now = time.perf_counter()
+        now, precision = time.perf_counter(), self._settings.precision
+        if self._exact_because is not None:
+            precision, fast = "exact", {"exact_because": self._exact_because}
         self.result.rows.append(
             ManifestRow(
                 index=self._index,
@@ -224,18 +225,9 @@ class _MemberWork:
                 resolved=0 if chain is None else int(chain.resolved.sum()),
                 ms=round(1000 * (now - self._since), 3),
                 fingerprint=self._encoder.fingerprint,
-                precision=self._settings.precision,
+                precision=precision,
+                fast=fast,
+                model=None if chain is None or chain.model == 1 else chain.model,
             )
         )
         self._since = now
-
-
-def _unusable(chain: Backbone) -> str:
-    problems: list[InputProblem] = []
-    list(per_chain(_never, [chain], chains=None, on_problem=problems.append))
-    return problems[0].reason
-
-
-def _never(chain: Backbone) -> Never:
-    msg = f"{chain.source}: chain {chain.chain_id} has resolved residues"
-    raise StructureError(msg)

@@ -147,12 +147,17 @@ def counts_of(rows: Iterable[ManifestRow]) -> Counts:
     """
     rows = list(rows)
     status = [row.status for row in rows]
+    fast = [row.fast for row in rows if row.fast]
     return Counts(
         members=len({row.index for row in rows}),
         ok=status.count("ok"),
         skipped=status.count("skipped"),
         failed=status.count("failed"),
         residues=sum(row.residues for row in rows if row.status == "ok"),
+        fast=sum(facts.get("residues", 0) for facts in fast),
+        rechecked=sum(facts.get("rechecked", 0) for facts in fast),
+        audited=sum(facts.get("audited", 0) for facts in fast),
+        mismatches=sum(facts.get("mismatches", 0) for facts in fast),
     )
 
 

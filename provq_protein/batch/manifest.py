@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from provq_protein.errors import TokenFormatError
 
@@ -41,7 +41,15 @@ class ManifestRow:
     fingerprint : str
         Of the model.
     precision : str
-        How the tokens were computed.
+        How tokens are computed: ``"exact"`` or ``"fast"``.
+    fast : dict or None
+        Where fast precision was asked for. What it did for the chain: ``products``,
+        ``threshold``, ``residues``, ``rechecked``, ``audited``, ``mismatches``, as in
+        `provq_protein.model.fast_encoding.FastReport`. Or, as ``exact_because``, why it was
+        not used. A row without has no such column.
+    model : int or None
+        Model of the file, where another than the first was asked for; else there is no such
+        column.
     """
 
     index: int
@@ -55,6 +63,8 @@ class ManifestRow:
     ms: float
     fingerprint: str
     precision: str
+    fast: dict[str, Any] | None = None
+    model: int | None = None
 
     def to_line(self) -> str:
         """
@@ -65,10 +75,17 @@ class ManifestRow:
         str
             One object in pure ASCII, without the line end.
         """
-        return json.dumps(vars(self), separators=(",", ":"))
+        values = {name: value for name, value in vars(self).items() if name in _COLUMNS or value}
+        return json.dumps(values, separators=(",", ":"))
 
 
-_COLUMNS = frozenset(field.name for field in fields(ManifestRow))
+_KINDS: dict[tuple[str, ...], tuple[type, ...]] = {
+    ("index", "residues", "resolved"): (int,),
+    ("member", "source", "status", "fingerprint", "precision"): (str,),
+    ("chain_id", "reason"): (str, type(None)),
+    ("ms",): (int, float),
+}
+_COLUMNS = frozenset(field.name for field in fields(ManifestRow)) - {"fast", "model"}
 
 
 def manifest_bytes(rows: Iterable[ManifestRow]) -> bytes:
@@ -122,10 +139,32 @@ def _row(line: str, where: str) -> ManifestRow:
     except (ValueError, RecursionError) as error:
         msg = f"{where}: damaged, not JSON ({error}); delete the file to do the shard again"
         raise TokenFormatError(msg) from error
-    if not isinstance(record, dict) or record.keys() != _COLUMNS:
+    fast = record.get("fast", {}) if isinstance(record, dict) else None
+    if not isinstance(fast, dict) or record.keys() - {"fast", "model"} != _COLUMNS:
         msg = (
             f"{where}: not a row of a manifest; expected an object with "
             f"{', '.join(sorted(_COLUMNS))}; delete the file to do the shard again"
         )
         raise TokenFormatError(msg)
+    problem = _contradiction(record)
+    if problem:
+        msg = f"{where}: {problem}; delete the file to do the shard again"
+        raise TokenFormatError(msg)
     return ManifestRow(**record)
+
+
+def _contradiction(record: dict[str, Any]) -> str | None:
+    """Return what is wrong with the values of a row."""
+    for names, kinds in _KINDS.items():
+        for name in names:
+            value = record[name]
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                return f"{name} is {value!r:.40}, which no run writes"
+    model = record.get("model", 1)
+    if not isinstance(model, int) or isinstance(model, bool) or model < 1:
+        return f"model is {model!r:.40}, which no run writes"
+    if record["status"] not in STATUSES or (record["reason"] is None) != (record["status"] == "ok"):
+        return f"status is {record['status']!r:.40} with reason {record['reason']!r:.40}"
+    if not 0 <= record["resolved"] <= record["residues"] or record["index"] < 0:
+        return "index, residues and resolved contradict each other"
+    return None

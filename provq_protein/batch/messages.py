@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """What turns one chain into tokens."""
+    """
+    What turns one chain into tokens.
+
+    Notes
+    -----
+    An encoder that computes in fast precision also has ``exact_because``, a text, or None where
+    fast precision is used, and ``fast_facts``, what that did for the last chain: JSON values.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -94,6 +101,14 @@ class Counts:
         Rows of the manifest with that status.
     residues : int
         Residues of the chains with tokens.
+    fast : int
+        Residues encoded in fast precision.
+    rechecked : int
+        Those of them that were encoded again for being close to another code.
+    audited : int
+        Those of them that were encoded again to find out whether the others are right.
+    mismatches : int
+        Audited ones whose id was wrong.
     """
 
     members: int = 0
@@ -101,6 +116,10 @@ class Counts:
     skipped: int = 0
     failed: int = 0
     residues: int = 0
+    fast: int = 0
+    rechecked: int = 0
+    audited: int = 0
+    mismatches: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         """Return the sums."""
@@ -123,7 +142,7 @@ class Counts:
         tuple of int
             In the order of the fields.
         """
-        return (self.members, self.ok, self.skipped, self.failed, self.residues)
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 @dataclass(frozen=True)
@@ -135,9 +154,12 @@ class Ready:
     ----------
     fingerprint : str
         Of the model.
+    exact_because : str or None
+        Why it computes exactly although fast precision was asked for.
     """
 
     fingerprint: str
+    exact_because: str | None = None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class WorkerPool:
         self._again: deque[ShardTask] = deque()
         self._early_deaths = 0
         self._fingerprint: str | None = None
+        self._exact_because: str | None = None
 
     def __enter__(self) -> Self:
         """Start the processes."""
@@ -114,6 +115,17 @@ class WorkerPool:
             for _ in self._listen(timeout=None):
                 pass
         return self._fingerprint
+
+    def exact_because(self) -> str | None:
+        """
+        Tell why the first worker computes exactly although fast precision was asked for.
+
+        Returns
+        -------
+        str or None
+            None if it does not, or before there is a `fingerprint`.
+        """
+        return self._exact_because
 
     def run(self, feed: Feed) -> Iterator[Counts | ShardDone]:
         """
@@ -207,6 +219,7 @@ class WorkerPool:
             yield message
         elif isinstance(message, Ready):
             worker.ready, self._early_deaths = True, 0
+            self._exact_because = self._exact_because or message.exact_because
             self._agree(message.fingerprint)
         elif isinstance(message, Stopped):
             raise as_error(message, worker.task)

@@ -93,6 +93,17 @@ class RayEngine:
             raise as_error(answer, None)
         return answer
 
+    def exact_because(self) -> str | None:
+        """
+        Tell why the first actor computes exactly although fast precision was asked for.
+
+        Returns
+        -------
+        str or None
+            None if it does not.
+        """
+        return self._ray.get(self._actors[0].exact_because.remote())
+
     def run(self, feed: Feed) -> Iterator[Counts | ShardDone]:
         """
         Make shards until there are no more.
@@ -200,6 +211,17 @@ class ShardActor:
             return self._pool.fingerprint()
         except Exception as error:  # noqa: BLE001 - raised again by the driver
             return stopped(error)
+
+    def exact_because(self) -> str | None:
+        """
+        Tell why the worker computes exactly although fast precision was asked for.
+
+        Returns
+        -------
+        str or None
+            None if it does not.
+        """
+        return self._pool.exact_because()
 
     def encode(self, task: ShardTask) -> ShardDone | Stopped:
         """

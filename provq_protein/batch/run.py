@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,8 @@ from provq_protein.batch.messages import Counts, LoadEncoder, ShardDone
 from provq_protein.batch.pool import WorkerPool
 from provq_protein.batch.shards import ShardSettings
 from provq_protein.errors import ConfigError
+from provq_protein.precision import Precision, check_precision, not_used, wrong_ids
+from provq_protein.structure.policies import CONTRACT, ResiduePolicy
 from provq_protein.tokens.formats import output_format
 
 if TYPE_CHECKING:
@@ -36,13 +38,15 @@ class RunOptions:
     Parameters
     ----------
     chains : sequence of str or None
-        Author chain ids to encode; None for all.
+        Chain ids to encode; None for those of the policy.
+    policy : ResiduePolicy
+        What is taken of each member.
     time_limit : float
         Seconds that reading one member, or encoding one chain of it, may take.
     device : str
         Where to encode, as torch names it.
-    precision : str
-        How to compute; written into the manifest.
+    precision : {"exact", "fast"}
+        How to compute, as `StructureTokenizer` takes it. The manifest says what was done.
     engine : {"local", "ray"}
         Processes of this machine, or a Ray cluster.
     topology : str or Path or None
@@ -58,9 +62,10 @@ class RunOptions:
     """
 
     chains: tuple[str, ...] | None = None
+    policy: ResiduePolicy = CONTRACT
     time_limit: float = TIME_LIMIT
     device: str = "cpu"
-    precision: str = "exact"
+    precision: Precision = "exact"
     engine: EngineName = "local"
     topology: str | Path | None = None
     on_progress: OnProgress | None = None
@@ -175,9 +180,12 @@ def encode_to_folder(
     configuration = _configuration(given, shard_size, format, options)
     started = time.monotonic()
     with claimed(out, part) as work:
-        settings = ShardSettings(out, work, format, options.chains, options.precision)
+        settings = ShardSettings(out, work, format, _policy(options), options.precision)
         with _engine(jobs, model, settings, options) as engine:
             fingerprint = engine.fingerprint()
+            warn = options.on_warning or _unheard
+            if (reason := engine.exact_because()) is not None:
+                warn(not_used(reason))
             configuration["fingerprint"] = fingerprint
             agree(out, CONFIGURATION, configuration, where="the configuration differs")
             plan = ShardPlan(_stream(given, options), out, part=part, shard_size=shard_size)
@@ -189,6 +197,8 @@ def encode_to_folder(
                 tally.take(feed.found)
         totals = {"members": plan.members, "shards": plan.shards}
         agree(out, TOTALS, totals, where="the inputs are not those of the run")
+    if (total := tally.made + tally.found).mismatches:
+        warn(wrong_ids(total.mismatches, total.audited, total.fast))
     return Summary(
         made=tally.made,
         found=tally.found,
@@ -228,6 +238,10 @@ class _Tally:
             self._on_progress(counts)
 
 
+def _unheard(text: str) -> None:
+    """Warn nobody."""
+
+
 def _check_arguments(
     jobs: int, shard_size: int, part: tuple[int, int], options: RunOptions
 ) -> None:
@@ -235,6 +249,8 @@ def _check_arguments(
         if value < 1:
             msg = f"{name} must be at least 1, got {value}"
             raise ConfigError(msg)
+    check_precision(options.precision)
+    _policy(options)
     if not 1 <= part[0] <= part[1]:
         msg = f"part must be (i, n) with 1 <= i <= n, got {part}"
         raise ConfigError(msg)
@@ -248,17 +264,29 @@ def _configuration(
 ) -> dict[str, Any]:
     from provq_protein import __version__
 
+    policy = _policy(options)
+    others = {
+        field.name: getattr(policy, field.name)
+        for field in fields(policy)
+        if field.name != "chains" and getattr(policy, field.name) != getattr(CONTRACT, field.name)
+    }
     return {
         "provq": __version__,
         "fingerprint": "",
         "inputs": given,
         "shard_size": shard_size,
         "format": format,
-        "chains": None if options.chains is None else list(options.chains),
+        "chains": None if policy.chains is None else list(policy.chains),
         "precision": options.precision,
         "device": options.device,
         "topology": None if options.topology is None else os.fspath(options.topology),
+        # Only where it is not the contract's: runs from before there were others go on.
+        **({"policy": others} if others else {}),
     }
+
+
+def _policy(options: RunOptions) -> ResiduePolicy:
+    return options.policy.limited_to(options.chains)
 
 
 def _stream(given: list[str], options: RunOptions) -> Stream:
@@ -279,7 +307,9 @@ def _engine(
     jobs: int, model: str | Path | None, settings: ShardSettings, options: RunOptions
 ) -> "WorkerPool | RayEngine":
     name = None if model is None else os.fspath(model)
-    load = options.load_encoder or partial(load_tokenizer, name, device=options.device)
+    load = options.load_encoder or partial(
+        load_tokenizer, name, device=options.device, precision=options.precision
+    )
     if options.engine == "local":
         return WorkerPool(jobs, load, settings, time_limit=options.time_limit)
     from provq_protein.batch.ray_engine import RayEngine

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provq_protein.batch.manifest import ManifestRow, manifest_bytes
+from provq_protein.structure.policies import CONTRACT, ResiduePolicy
 from provq_protein.tokens.formats import save_tokens
 from provq_protein.tokens.sequence import TokenSequence
 
@@ -24,16 +25,16 @@ class ShardSettings:
         Folder for unfinished files, on the same file system.
     format : str
         Format of the token files.
-    chains : tuple of str or None
-        Author chain ids to encode; None for all.
+    policy : ResiduePolicy
+        What is taken of each member.
     precision : str
-        What the manifest says of how tokens are computed.
+        What was asked for: ``"exact"`` or ``"fast"``.
     """
 
     out: Path
     work: Path
     format: str
-    chains: tuple[str, ...] | None = None
+    policy: ResiduePolicy = CONTRACT
     precision: str = "exact"
 
 

@@ -32,7 +32,8 @@ def serve(connection: Connection, load_encoder: LoadEncoder, settings: ShardSett
         from provq_protein.batch.encoding import encode_shard
 
         encoder = load_encoder()
-        connection.send(Ready(encoder.fingerprint))
+        reason = getattr(encoder, "exact_because", None)
+        connection.send(Ready(encoder.fingerprint, reason))
         while True:
             task = connection.recv()
             connection.send(encode_shard(task, encoder, settings, connection.send))

@@ -11,7 +11,18 @@ from provq_protein.errors import ProvqError
 
 # One module each, with `add_parser(subparsers)` and `run(args) -> int`. They are imported for
 # `--help`, so none of them may import torch before it runs.
-COMMANDS = ("encode", "decode", "info", "export", "prepare", "train", "evaluate", "roundtrip")
+COMMANDS = (
+    "encode",
+    "decode",
+    "info",
+    "inspect",
+    "export",
+    "prepare",
+    "train",
+    "evaluate",
+    "roundtrip",
+    "stability",
+)
 
 OK, SOME_INPUT_FAILED, USAGE_ERROR = 0, 1, 2
 # What a shell reports for a program that was ended by SIGINT, or SIGPIPE.

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from provq_protein.cli import encode_folder
 from provq_protein.cli.reporting import Report, count, progress
-from provq_protein.errors import StructureError, TokenFormatError
+from provq_protein.cli.residue_options import add_policy_options, policy_from
+from provq_protein.errors import ConfigError, StructureError, TokenFormatError
+from provq_protein.precision import PRECISIONS, fast_text, not_used, wrong_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from provq_protein.onnx_runtime.tokenizer import OnnxStructureTokenizer
     from provq_protein.structure.backbone import Backbone
+    from provq_protein.structure.policies import ResiduePolicy
     from provq_protein.tokenizer import StructureTokenizer
     from provq_protein.tokens.sequence import TokenSequence
 
@@ -51,50 +55,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         choices=("npz", "h5", "jsonl", "parquet"),
         help="format of OUT (default: by its suffix, npz if it has none; parquet in a folder)",
     )
-    parser.add_argument(
-        "--chains",
-        type=chain_list,
-        metavar="A,B",
-        help="author chain ids to encode (default: all protein chains)",
-    )
     parser.add_argument("--model", metavar="PATH", help="model folder (default: the shipped model)")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is a file")
     parser.add_argument(
         "--topology", metavar="PATH", help="topology file of the trajectories among the inputs"
     )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="exact",
+        help="fast: bfloat16, and again in float32 where an id could change (default: exact)",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("torch", "onnx"),
+        default="torch",
+        help="onnx: start without torch, in a fraction of the time, for the same ids; needs the "
+        "extra 'onnx', and writes no folders (default: torch)",
+    )
+    add_policy_options(parser)
     encode_folder.add_options(parser)
     parser.set_defaults(run=run)
-
-
-def chain_list(text: str) -> list[str]:
-    """
-    Parse the value of ``--chains``.
-
-    Parameters
-    ----------
-    text : str
-        Chain ids, separated by commas.
-
-    Returns
-    -------
-    list of str
-        Each once, in the given order.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        If a chain id is empty.
-
-    Examples
-    --------
-    >>> chain_list("A,BB,A")
-    ['A', 'BB']
-    """
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        msg = f"expected chain ids separated by commas, for instance A,B; got {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return list(dict.fromkeys(names))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,22 +97,59 @@ def run(args: argparse.Namespace) -> int:
     ProvqError
         If the output could not be written, or the model not be loaded; nothing is encoded.
     """
+    _check_runtime(args)
     if encode_folder.is_meant(args):
         return encode_folder.run(args)
+    policy = policy_from(args)
     _check_output(args)
-    # Not at the top: it imports torch, for which `--help` should not wait.
-    from provq_protein.tokenizer import StructureTokenizer
-
-    tokenizer = StructureTokenizer.from_pretrained(args.model)
     report = Report()
+    tokenizer = _tokenizer(args, report)
     to_stdout = args.output is None
     with progress(args.files, label="encoding", writes_stdout=to_stdout) as files:
-        chains = _encoded(tokenizer, files, args, report)
+        chains = _encoded(tokenizer, files, args.topology, policy, report)
         number = _print_lines(chains) if to_stdout else _save(chains, args)
     where = "" if to_stdout else f" to {args.output}" if number else ", so nothing was written"
     done = f"{count(number, 'chain')} of {count(len(args.files), 'file')} encoded{where}"
-    report.summary(done)
+    report.summary(done + _fast_text(tokenizer, report))
     return report.exit_code
+
+
+def _check_runtime(args: argparse.Namespace) -> None:
+    if args.runtime == "torch":
+        return
+    if encode_folder.is_meant(args):
+        msg = "--runtime onnx: prints, or writes one file; folders are written with torch"
+        raise ConfigError(msg)
+    if args.precision != "exact":
+        msg = f"--runtime onnx: computes exactly; --precision {args.precision} is torch's"
+        raise ConfigError(msg)
+
+
+def _tokenizer(
+    args: argparse.Namespace, report: Report
+) -> "StructureTokenizer | OnnxStructureTokenizer":
+    # Not at the top: one of them imports torch, for which neither `--help` nor the other one
+    # should wait.
+    if args.runtime == "onnx":
+        from provq_protein.onnx_runtime.tokenizer import OnnxStructureTokenizer
+
+        return OnnxStructureTokenizer.from_pretrained(args.model)
+    from provq_protein.tokenizer import StructureTokenizer
+
+    tokenizer = StructureTokenizer.from_pretrained(args.model, precision=args.precision)
+    if tokenizer.exact_because is not None:
+        report.warn_once(not_used(tokenizer.exact_because))
+    return tokenizer
+
+
+def _fast_text(tokenizer: "StructureTokenizer | OnnxStructureTokenizer", report: Report) -> str:
+    """Say what fast precision did, and warn if its audit has found wrong ids."""
+    fast = getattr(tokenizer, "fast_report", None)
+    if fast is None:
+        return ""
+    if fast.mismatches:
+        report.warn_once(wrong_ids(fast.mismatches, fast.audited, fast.residues))
+    return fast_text(fast.residues, fast.rechecked, fast.audited)
 
 
 def _check_output(args: argparse.Namespace) -> None:
@@ -147,16 +165,17 @@ def _check_output(args: argparse.Namespace) -> None:
 
 
 def _encoded(
-    tokenizer: "StructureTokenizer",
+    tokenizer: "StructureTokenizer | OnnxStructureTokenizer",
     files: "Iterable[str]",
-    args: argparse.Namespace,
+    topology: str | None,
+    policy: "ResiduePolicy",
     report: Report,
 ) -> "Iterator[TokenSequence]":
     for file in files:
         if _is_one_structure(file):
-            yield from tokenizer.iter_encode([file], chains=args.chains, on_problem=report.problem)
+            yield from tokenizer.iter_encode([file], on_problem=report.problem, policy=policy)
         else:
-            chains = _chains_within(file, args, report)
+            chains = _chains_within(file, topology, policy, report)
             yield from tokenizer.iter_encode(chains, on_problem=report.problem)
 
 
@@ -169,31 +188,38 @@ def _is_one_structure(file: str) -> bool:
     return Path(file).exists() or not any(sign in file for sign in "*?[")
 
 
-def _chains_within(file: str, args: argparse.Namespace, report: Report) -> "Iterator[Backbone]":
+def _chains_within(
+    file: str, topology: str | None, policy: "ResiduePolicy", report: Report
+) -> "Iterator[Backbone]":
     """Yield the wanted chains of an archive, a pattern, a list or a trajectory."""
     from provq_protein.batch.encoding import read_member
     from provq_protein.sources import FOLDCOMP_WARNING, members
-    from provq_protein.tokens.inputs import InputProblem
+    from provq_protein.structure.taking import unusable
+    from provq_protein.tokens.inputs import InputProblem, absent_chains
 
-    for member in members([file], topology=args.topology):
+    for member in members([file], topology=topology):
         if member.source == "foldcomp":
             report.warn_once(FOLDCOMP_WARNING)
         found = []
         problem = member.problem
         if problem is None:
             try:
-                found = read_member(member)
+                found = read_member(member, policy)
             except StructureError as error:
                 problem = str(error).removeprefix(f"{member.name}: ")
         if problem is not None:
             report.problem(InputProblem(member.name, None, problem))
             continue
-        present = [chain.chain_id for chain in found]
-        for name in args.chains or ():
-            if name not in present:
-                reason = f"no such protein chain; there is {', '.join(present)}"
-                report.problem(InputProblem(member.name, name, reason))
-        yield from (c for c in found if args.chains is None or c.chain_id in args.chains)
+        for absent in absent_chains(member.name, found, policy):
+            report.problem(absent)
+        for chain in found:
+            if not policy.selects(chain.chain_id):
+                continue
+            reason = unusable(chain, policy)
+            if reason is None:
+                yield chain
+            else:
+                report.problem(InputProblem(member.name, chain.chain_id, reason))
 
 
 def _print_lines(chains: "Iterable[TokenSequence]") -> int:

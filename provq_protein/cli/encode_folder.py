@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provq_protein.cli.reporting import count
+from provq_protein.cli.residue_options import policy_from
 from provq_protein.errors import TokenFormatError
+from provq_protein.precision import fast_text
 
 if TYPE_CHECKING:
     from provq_protein.batch.messages import Counts
@@ -158,6 +160,7 @@ def run(args: argparse.Namespace) -> int:
         raise TokenFormatError(msg)
     from provq_protein.batch.run import SHARD_SIZE, TIME_LIMIT, RunOptions, encode_to_folder
 
+    policy = policy_from(args)
     shard_size, part = args.shard_size or SHARD_SIZE, args.shard or (1, 1)
     with _progress(_total(args, shard_size, part)) as show:
         summary = encode_to_folder(
@@ -170,10 +173,11 @@ def run(args: argparse.Namespace) -> int:
             part=part,
             format=args.format or "parquet",
             options=RunOptions(
-                chains=None if args.chains is None else tuple(args.chains),
+                policy=policy,
                 time_limit=args.time_limit or TIME_LIMIT,
                 device=args.device or "cpu",
                 engine=args.engine or "local",
+                precision=args.precision,
                 topology=args.topology,
                 on_progress=show,
                 on_warning=_warn,
@@ -192,6 +196,7 @@ def _text(summary: "Summary", out: str) -> str:
     shards = count(summary.shards_made + summary.shards_found, "shard")
     before = f", {summary.shards_found} of them made before" if summary.shards_found else ""
     text = f"{count(total.ok, 'chain')} of {count(total.members, 'input')} in {shards}{before}"
+    text += fast_text(total.fast, total.rechecked, total.audited)
     if not summary.members:
         return f"{text}: no structure file among what was given"
     if summary.problems:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from provq_protein.cli.encode import chain_list
 from provq_protein.cli.reporting import Report, count, progress
+from provq_protein.cli.residue_options import chain_list
 
 if TYPE_CHECKING:
     from provq_protein.evaluation.chain_scores import ChainScores

@@ -11,6 +11,8 @@ from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.model.config import ModelConfig
 from provq_protein.runs import checkpoint
 from provq_protein.runs.config import from_mapping
+from provq_protein.runs.documents import check_fingerprint as check_fingerprint
+from provq_protein.runs.documents import check_format
 
 
 def model_config(folder: Path, document: Mapping[str, Any]) -> ModelConfig:
@@ -35,13 +37,7 @@ def model_config(folder: Path, document: Mapping[str, Any]) -> ModelConfig:
         If it is no model configuration, of another format version, or does not fit together.
     """
     where = f"{folder / checkpoint.CONFIG}"
-    if document.get("format") != "provq-model":
-        msg = f"{where}: is no model configuration (its 'format' is {document.get('format')!r})"
-        raise CheckpointError(msg)
-    version = document.get("format_version")
-    if version != checkpoint.FORMAT_VERSION:
-        msg = f"{where}: model format {version}; this release reads {checkpoint.FORMAT_VERSION}"
-        raise CheckpointError(msg)
+    check_format(folder, document)
     try:
         return from_mapping(ModelConfig, document.get("model", {}), where=where)
     except ConfigError as error:
@@ -78,30 +74,3 @@ def check_shapes(
         if tensors[name].shape != shape:
             msg = f"{path}: {name} has shape {tuple(tensors[name].shape)}, expected {tuple(shape)}"
             raise CheckpointError(msg)
-
-
-def check_fingerprint(folder: Path, document: Mapping[str, Any], found: str) -> None:
-    """
-    Compare the fingerprint of loaded weights with the recorded one.
-
-    Parameters
-    ----------
-    folder : Path
-        The model folder, for error messages.
-    document : mapping
-        Content of its configuration file.
-    found : str
-        Of the weights.
-
-    Raises
-    ------
-    CheckpointError
-        If they differ.
-    """
-    recorded = document.get("fingerprint")
-    if found != recorded:
-        msg = (
-            f"{folder}: the weights have fingerprint {found}, the configuration records "
-            f"{recorded}; the two files do not belong together"
-        )
-        raise CheckpointError(msg)

@@ -205,7 +205,7 @@ def test_a_saved_model_gives_the_same_tokens(tokenizer, gapped, tmp_path) -> Non
 
 
 def test_a_missing_default_model_is_said_to_be_missing(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("provq_protein.tokenizer.resources.files", lambda package: tmp_path)
+    monkeypatch.setattr("provq_protein.runs.documents.resources.files", lambda package: tmp_path)
     with pytest.raises(CheckpointError, match="contains no default model"):
         StructureTokenizer.from_pretrained()
 

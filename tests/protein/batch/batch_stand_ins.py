@@ -129,6 +129,42 @@ def full_disk() -> Plain:
     return Plain()
 
 
+def geometric_fast():
+    """Return the model of a test as on a processor that gains from bfloat16."""
+    from provq_protein.batch.encoders import load_tokenizer
+    from provq_protein.model import fast_ids
+
+    fast_ids.gains_from = lambda products, device: True
+    return load_tokenizer(os.environ["STAND_IN_MODEL"], precision="fast")
+
+
+class NoGain(Plain):
+    """Say that fast precision is not used."""
+
+    exact_because = "no luck"
+
+
+def no_gain() -> NoGain:
+    """Return the encoder."""
+    return NoGain()
+
+
+class WrongAudit(Plain):
+    """Say that an audited residue of each chain had another id."""
+
+    exact_because = None
+
+    @property
+    def fast_facts(self) -> dict[str, object]:
+        """What a fast encoder says."""
+        return {"residues": 50, "rechecked": 5, "audited": 2, "mismatches": 1}
+
+
+def wrong_audit() -> WrongAudit:
+    """Return the encoder."""
+    return WrongAudit()
+
+
 if __name__ == "__main__":
     # A shell starts background jobs deaf to Ctrl-C, and tests may run in one.
     signal.signal(signal.SIGINT, signal.default_int_handler)

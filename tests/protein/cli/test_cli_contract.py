@@ -27,6 +27,7 @@ def test_the_public_names_are_these() -> None:
         "ConfigError",
         "MissingExtraError",
         "ProvqError",
+        "ResiduePolicy",
         "StructureError",
         "StructureTokenizer",
         "TokenFormatError",
@@ -68,7 +69,18 @@ def test_reading_a_token_file_needs_no_torch() -> None:
 
 def test_the_commands_and_their_options_are_these() -> None:
     subparsers = cli.build_parser()._subparsers._group_actions[0].choices
-    names = ["encode", "decode", "info", "export", "prepare", "train", "evaluate", "roundtrip"]
+    names = [
+        "encode",
+        "decode",
+        "info",
+        "inspect",
+        "export",
+        "prepare",
+        "train",
+        "evaluate",
+        "roundtrip",
+        "stability",
+    ]
     assert list(subparsers) == names
     options = {
         name: [
@@ -83,10 +95,21 @@ def test_the_commands_and_their_options_are_these() -> None:
             "files",
             "-o/--output",
             "--format",
-            "--chains",
             "--model",
             "--overwrite",
             "--topology",
+            "--precision",
+            "--runtime",
+            "--chains",
+            "--models",
+            "--assembly",
+            "--numbering",
+            "--altloc",
+            "--unresolved",
+            "--min-plddt",
+            "--plddt-mode",
+            "--b-factors",
+            "--sequence",
             "-j/--jobs",
             "--resume",
             "--shard",

@@ -129,7 +129,7 @@ def test_an_unexpected_error_in_one_file_does_not_stop_the_batch(
 ) -> None:
     from provq_protein.tokens import inputs
 
-    read = inputs.read_backbones
+    read = inputs.read_content
 
     def fragile(path):
         if "mixed" in str(path):
@@ -137,7 +137,7 @@ def test_an_unexpected_error_in_one_file_does_not_stop_the_batch(
             raise IndexError(msg)
         return read(path)
 
-    monkeypatch.setattr(inputs, "read_backbones", fragile)
+    monkeypatch.setattr(inputs, "read_content", fragile)
     answer = run("encode", bad_files["mixed.pdb"], good_file, "--model", model_folder)
     assert answer.code == 1
     assert len(lines_of(answer)) == 1

@@ -79,7 +79,7 @@ def test_a_folder_that_holds_no_model_is_reported(run, bad_files) -> None:
 
 
 def test_a_missing_default_model_is_a_wrong_installation(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("provq_protein.tokenizer.resources.files", lambda package: tmp_path)
+    monkeypatch.setattr("provq_protein.runs.documents.resources.files", lambda package: tmp_path)
     answer = run("info")
     assert (answer.code, answer.out) == (2, "")
     assert "no default model" in answer.err

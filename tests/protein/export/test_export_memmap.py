@@ -76,7 +76,7 @@ def test_another_process_gets_the_folder_not_its_content(exported) -> None:
     array = TokenArray(exported[0])
     content = pickle.dumps(array)
     assert len(content) < 1000
-    again = pickle.loads(content)  # noqa: S301 - written above
+    again = pickle.loads(content)
     assert again[7].name == array[7].name
 
 
