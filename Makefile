@@ -21,8 +21,8 @@ PYTEST    ?= $(BIN)/python -m pytest
 say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden topodisc nearest \
-        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse token-formats card clean
+.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden contract agreement fuzz topodisc nearest \
+        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start token-formats stability card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,7 +73,16 @@ unit: $(VENV)/.installed  ## pytest: unit tests, doctests, README commands, cont
 
 golden: $(VENV)/.installed  ## Rewrite the committed numbers of tests/golden and show what moved
 	@$(PYTEST) tests/golden --update-golden
-	@git --no-pager diff --stat -- tests/golden
+	@git --no-pager diff -- tests/golden
+
+contract: $(VENV)/.installed  ## Print what holds of the residue contract: sentences tested, agreement, goldens
+	@$(BIN)/python benchmarks/contract/run.py
+
+agreement: $(VENV)/.installed  ## Compare formats and readers again, and write results and page
+	@$(BIN)/python benchmarks/agreement/run.py --measure
+
+fuzz: $(VENV)/.installed  ## Read 100,000 damaged files of every kind and print what broke (INPUTS=..., SEED=...)
+	@$(BIN)/python tests/fuzz/run_fuzz.py --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),0)
 
 topodisc: $(VENV)/.installed  ## Train the two-dimensional example of the paper and write its page and figures
 	@$(BIN)/python benchmarks/topodisc/run.py
@@ -107,8 +116,14 @@ bench-encode: $(VENV)/.installed  ## Time encoding against the reference, ids co
 bench-parse: $(VENV)/.installed  ## Time the readers against others, arrays compared, and write the page
 	@$(BIN)/python benchmarks/parse_speed/run.py --measure --rounds 5
 
+bench-start: $(VENV)/.installed  ## Time the first tokens of a process with torch and with ONNX Runtime, ids compared, and write the page
+	@$(BIN)/python benchmarks/cold_start/run.py --measure --rounds 5
+
 token-formats: $(VENV)/.installed  ## Measure sizes and access times of token files (TOKENS=tokens.npz), or only rewrite the page
 	@$(BIN)/python benchmarks/token_formats/run.py $(if $(TOKENS),--tokens '$(TOKENS)')
+
+stability: $(VENV)/.installed  ## Measure which ids survive rotation, noise and loss (SET=casp14 FILES='...'; samples without), write the page
+	@$(BIN)/python benchmarks/stability/run.py --name $(or $(SET),samples) $(or $(FILES),data/structures/*)
 
 card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure
 	@test -n '$(STORE)' || { echo 'set STORE to the chain store that the model was trained on'; exit 2; }
@@ -143,7 +158,7 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 # On a second installation pip complains, harmlessly, about what `esm` declares and does not import.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,fast,foldcomp,trajectory,train,plot,bench,parity,dev]' \
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,train,plot,bench,parity,dev]' \
 	    -r requirements/esm-parity.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)'
 	@touch $@

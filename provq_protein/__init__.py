@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from provq_protein.errors import StructureError as StructureError
     from provq_protein.errors import TokenFormatError as TokenFormatError
     from provq_protein.structure.backbone import Backbone as Backbone
+    from provq_protein.structure.policies import ResiduePolicy as ResiduePolicy
     from provq_protein.structure.reading import read_backbones as read_backbones
     from provq_protein.tokenizer import StructureTokenizer as StructureTokenizer
     from provq_protein.tokens.formats import load_tokens as load_tokens
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigError",
     "MissingExtraError",
     "ProvqError",
+    "ResiduePolicy",
     "StructureError",
     "StructureTokenizer",
     "TokenFormatError",
@@ -40,6 +42,7 @@ _HOME = {
     "ConfigError": "provq_protein.errors",
     "MissingExtraError": "provq_protein.errors",
     "ProvqError": "provq_protein.errors",
+    "ResiduePolicy": "provq_protein.structure.policies",
     "StructureError": "provq_protein.errors",
     "StructureTokenizer": "provq_protein.tokenizer",
     "TokenFormatError": "provq_protein.errors",

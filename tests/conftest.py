@@ -44,7 +44,8 @@ def sample_structures() -> list[Path]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option behind `make golden`."""
-    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/*.json")
+    told = "rewrite the committed numbers of tests/golden"
+    parser.addoption("--update-golden", action="store_true", help=told)
 
 
 @pytest.fixture

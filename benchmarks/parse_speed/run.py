@@ -40,7 +40,7 @@ _SETS = {
     "rcsb": REPOSITORY.parent / "shared" / "data" / "structures" / "rcsb",
 }
 _SUFFIXES = {".cif": "mmCIF", ".bcif": "BinaryCIF", ".pdb": "PDB"}
-_PACKAGES = ("numpy", "biotite", "msgpack", "isal", "gemmi", "biopython", "mini3di", "torch")
+_PACKAGES = ("numpy", "biotite", "msgspec", "isal", "gemmi", "biopython", "mini3di", "torch")
 
 
 def build_parser() -> argparse.ArgumentParser:

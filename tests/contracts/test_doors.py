@@ -33,6 +33,7 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/export/",
         "provq_protein/geometry/",
         "provq_protein/model/",
+        "provq_protein/onnx_runtime/",
         "provq_protein/sources/trajectory.py",
         "provq_protein/structure/",
         "provq_protein/tokenizer.py",
@@ -45,7 +46,11 @@ DOORS: dict[str, tuple[str, ...]] = {
         "benchmarks/structtokenbench/sources/trajectory.py",
         "benchmarks/structtokenbench/tokenizers/alphabets.py",
     ),
-    "Bio": ("benchmarks/parse_speed/", "benchmarks/structtokenbench/joining.py"),
+    "Bio": (
+        "benchmarks/agreement/referees.py",
+        "benchmarks/parse_speed/",
+        "benchmarks/structtokenbench/joining.py",
+    ),
     "mdtraj": (
         "benchmarks/structtokenbench/sources/trajectory.py",
         "provq_protein/sources/trajectory.py",
@@ -55,14 +60,14 @@ DOORS: dict[str, tuple[str, ...]] = {
     # In Python from 3.14 on.
     "compression": ("provq_protein/structure/unpacking.py",),
     "zstandard": ("provq_protein/structure/unpacking.py",),
-    "msgpack": ("provq_protein/structure/bcif_columns.py",),
+    "msgspec": ("provq_protein/structure/bcif_tree.py",),
     "pyarrow": ("provq_protein/tokens/parquet.py", "benchmarks/token_formats/"),
     "ray": ("provq_protein/batch/ray_engine.py",),
     "mini3di": (
         "benchmarks/parse_speed/",
         "benchmarks/structtokenbench/tokenizers/alphabets.py",
     ),
-    "gemmi": ("benchmarks/parse_speed/",),
+    "gemmi": ("benchmarks/agreement/referees.py", "benchmarks/parse_speed/"),
     "tmtools": ("benchmarks/structtokenbench/conformations.py",),
     # In no extra: who has the weights or files for them installs them.
     "esm": ("benchmarks/encode_speed/", "benchmarks/structtokenbench/tokenizers/esm3.py"),
@@ -74,16 +79,23 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/training/store.py",
         "provq_vision/model/hed_weights.py",
     ),
-    "safetensors": ("provq_protein/runs/checkpoint.py",),
+    "safetensors": (
+        "provq_protein/runs/checkpoint.py",
+        "provq_protein/onnx_runtime/model_folder.py",
+    ),
+    "onnxruntime": ("provq_protein/onnx_runtime/sessions.py",),
     "rich": ("benchmarks/", "provq_protein/cli/"),
-    "matplotlib": ("benchmarks/",),
+    "matplotlib": ("benchmarks/", "provq_protein/evaluation/stability_figure.py"),
 }
 OURS = {
     "provq_protein",
     "provq_vision",
     "structtokenbench",
     "benchmarks",
+    "cold_start",
     # Folders of `benchmarks` whose scripts put it on the path.
+    "agreement",
+    "contract",
     "encode_speed",
     "foldcomp_loss",
     "parse_speed",
@@ -92,6 +104,7 @@ OURS = {
     "rate_distortion",
     "reconstruction",
     "reporting",
+    "stability",
     "tokenizer_comparison",
     "topodisc",
 }
