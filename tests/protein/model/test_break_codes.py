@@ -134,7 +134,7 @@ def test_breaks_of_the_training_chains_are_found(tiny_store, model):
 
 def test_what_cannot_be_is_refused():
     config = load_recipe("default", SMALL).model
-    with pytest.raises(ConfigError, match="break_codes must be 0 or more, got -1"):
+    with pytest.raises(ConfigError, match="break_codes must be between 0 and 65,536, got -1"):
         replace(config.encoder, break_codes=-1)
     with pytest.raises(ConfigError, match=r"break_codes \(23\) must leave at least 2"):
         replace(config, encoder=replace(config.encoder, break_codes=23))
