@@ -78,7 +78,8 @@ def _listed(name: str, archive: zipfile.ZipFile, one_pass: OnePass) -> Iterator[
         return
     expanded = 0
     for entry in entries:
-        if entry.is_dir():
+        # Not `is_dir`, which stumbles over the empty name of a damaged entry.
+        if entry.filename.endswith("/"):
             continue
         expanded += entry.file_size
         if expanded > limits.archive_bytes:

@@ -13,6 +13,7 @@ from provq_protein.batch.manifest import ManifestRow, manifest_bytes, read_manif
 from provq_protein.errors import CheckpointError, ConfigError, StructureError, TokenFormatError
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.runs.config import read_toml
+from provq_protein.sources import members
 from provq_protein.structure.reading import backbones_of_bytes
 from provq_protein.tokens.formats import load_tokens, save_tokens
 from provq_protein.tokens.sequence import TokenSequence
@@ -95,6 +96,25 @@ def test_names_in_an_npz_archive_stay_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(TokenFormatError) as caught:
         load_tokens(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_member_of_a_zip_archive_without_a_name(repo_root: Path, tmp_path: Path) -> None:
+    content = (repo_root / "data" / "structures" / "1a8o.cif").read_bytes()
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"nothing")
+        archive.writestr("1a8o.cif", content)
+    # Its length is in the local header and in the directory.
+    damaged = path.read_bytes()
+    at = damaged.rindex(b"PK\x01\x02", 0, damaged.rindex(b"PK\x01\x02"))
+    damaged = damaged[: at + 28] + b"\0\0" + damaged[at + 30 : at + 46] + damaged[at + 47 :]
+    end = damaged.rindex(b"PK\x05\x06")
+    size = int.from_bytes(damaged[end + 12 : end + 16], "little") - 1
+    damaged = damaged[: end + 12] + size.to_bytes(4, "little") + damaged[end + 16 :]
+    path.write_bytes(damaged)
+    with zipfile.ZipFile(path) as archive:
+        assert [entry.filename for entry in archive.infolist()] == ["", "1a8o.cif"]
+    assert [one.name for one in members([path]) if not one.problem] == [f"{path}!1a8o.cif"]
 
 
 @pytest.mark.parametrize("rows", [1 << 14, 1 << 28, 1 << 40])
