@@ -25,6 +25,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Imported on first use otherwise, and with it matplotlib where that is installed, which then makes
+# the folder of its settings.
+import biotite.structure  # noqa: F401
 from fuzz_targets import Files, Target, UnnamedProblemError
 
 from provq_protein.errors import ProvqError
