@@ -167,7 +167,9 @@ class TokenSequence:
         object.__setattr__(self, name, value)
 
     def _fail(self, problem: str) -> NoReturn:
-        msg = f"{self.source or 'tokens'}: chain {self.chain_id}: {problem}"
+        where = f"{self.source or 'tokens'}: chain {self.chain_id}"
+        # A damaged file may have line breaks and the like in a name; a message is one line.
+        msg = f"{' '.join(where.split())}: {problem}"
         raise TokenFormatError(msg)
 
     def _check_text(self, name: str, value: object) -> None:

@@ -1,5 +1,6 @@
 """Does what the fuzzer once found stay repaired?"""
 
+import dataclasses
 import json
 import zipfile
 from collections.abc import Callable
@@ -96,6 +97,12 @@ def test_names_in_an_npz_archive_stay_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(TokenFormatError) as caught:
         load_tokens(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_with_a_line_break_in_a_message(tokens) -> None:
+    with pytest.raises(TokenFormatError, match="NUL") as caught:
+        dataclasses.replace(tokens, source="set.tar!a\0\nb")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_member_of_a_zip_archive_without_a_name(repo_root: Path, tmp_path: Path) -> None:
