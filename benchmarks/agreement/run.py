@@ -9,12 +9,10 @@ the page is written, from the results. The exit code is 1 if anything disagrees.
 
 import argparse
 import os
-import platform
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from reporting.files import load_results, save_results  # noqa: E402
+from reporting.machine import versions  # noqa: E402
 
 from agreement import page  # noqa: E402
 from agreement.referee_rules import differences  # noqa: E402
@@ -163,7 +162,7 @@ def measure(folders: Mapping[str, Path]) -> dict[str, Any]:
         "format": page.FORMAT,
         "format_version": page.FORMAT_VERSION,
         "command": "python benchmarks/agreement/run.py --measure",
-        "versions": versions(),
+        "versions": versions(_PACKAGES),
         "fingerprint": tokenizer.fingerprint,
         "pair_columns": ["set", *(one.name for one in fields(Comparison))],
         "pairs": pairs,
@@ -267,24 +266,6 @@ def _row(reader: str, one: Content, found: Mapping[Place, Found]) -> dict[str, A
         "reasons": dict(Counter(difference.reason for difference in unlike)),
         "examples": examples,
     }
-
-
-def versions() -> dict[str, str]:
-    """
-    Return the versions of what was compared.
-
-    Returns
-    -------
-    dict of str to str
-        Of packages that are installed.
-    """
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ compared. Without ``--measure`` only the page is written, from the results.
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ if __name__ == "__main__":
 
 from encode_speed.chains import load_chains  # noqa: E402
 from reporting.files import load_results, save_results  # noqa: E402
+from reporting.machine import machine, versions  # noqa: E402
 
 from cold_start import page  # noqa: E402
 from provq_protein.errors import ConfigError, ProvqError  # noqa: E402
@@ -138,7 +137,7 @@ def measure(rounds: int, residues: int) -> dict[str, Any]:
             f"python benchmarks/cold_start/run.py --measure --rounds {rounds} --residues {residues}"
         ),
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(_PACKAGES),
         "starts": {file.name: measure_starts(file, rounds) for file in files},
         "ids": compare_ids(residues, _SETS),
     }
@@ -282,42 +281,6 @@ def count_differences(chains: Sequence[Backbone]) -> dict[str, int]:
         "ids_that_differ": sum(wrong),
         "chains_that_differ": sum(number > 0 for number in wrong),
     }
-
-
-def machine() -> str:
-    """
-    Return what the numbers were measured on.
-
-    Returns
-    -------
-    str
-        Processor and its number of cores.
-    """
-    names = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text(encoding="utf-8").splitlines()
-        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        names = models[0] if models else names
-    return f"{names}, {os.cpu_count()} cores, one thread"
-
-
-def versions() -> dict[str, str]:
-    """
-    Return the versions of what was compared.
-
-    Returns
-    -------
-    dict of str to str
-        Of packages that are installed.
-    """
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ only the page is written, from the results.
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from reporting.files import load_results, save_results  # noqa: E402
+from reporting.machine import machine, versions  # noqa: E402
 
 from parse_speed import page  # noqa: E402
 from parse_speed.end_to_end import measure_end_to_end  # noqa: E402
@@ -135,7 +134,7 @@ def measure(rounds: int, folders: Mapping[str, Path]) -> dict[str, Any]:
         "format_version": page.FORMAT_VERSION,
         "command": f"python benchmarks/parse_speed/run.py --measure --rounds {rounds}",
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(_PACKAGES),
         "rows": rows,
         "end_to_end": {
             name: measure_end_to_end([one for one in contents if one.format == "mmCIF"], rounds)
@@ -223,42 +222,6 @@ def cpu_time(route: Callable[[bytes], object], data: Sequence[bytes]) -> float:
     for one in data:
         route(one)
     return time.process_time() - begin
-
-
-def machine() -> str:
-    """
-    Return what the numbers were measured on.
-
-    Returns
-    -------
-    str
-        Processor and its number of cores.
-    """
-    names = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text(encoding="utf-8").splitlines()
-        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        names = models[0] if models else names
-    return f"{names}, {os.cpu_count()} cores, one thread"
-
-
-def versions() -> dict[str, str]:
-    """
-    Return the versions of what was compared.
-
-    Returns
-    -------
-    dict of str to str
-        Of packages that are installed.
-    """
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":
