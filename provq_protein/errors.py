@@ -13,6 +13,10 @@ class TokenFormatError(ProvqError, ValueError):
     """A token file or token array is malformed, or belongs to another tokenizer."""
 
 
+class ImageError(ProvqError, ValueError):
+    """An image file, set of images or image array cannot be used."""
+
+
 class ConfigError(ProvqError, ValueError):
     """A recipe or model configuration has an unknown, missing or impossible value."""
 

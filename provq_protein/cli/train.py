@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         0; 1 if the run diverged or another process of it failed. Mistakes in recipe or data
         raise and become exit code 1 or 2.
     """
-    from provq_protein.training.processes import training_processes
+    from provq_protein.runs.processes import training_processes
 
     if args.threads:
         import torch
@@ -165,7 +165,7 @@ def _tensorboard(
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield what writes events for TensorBoard, or nothing where it is not installed."""
     from provq_protein.quantize.distributed import is_first
-    from provq_protein.training.tensorboard import FOLDER, TensorBoardLog
+    from provq_protein.runs.tensorboard import FOLDER, TensorBoardLog
 
     if not is_first():
         yield lambda event: None

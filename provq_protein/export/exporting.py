@@ -12,7 +12,8 @@ from provq_protein.export.folders import check_folder, replacing_folder
 from provq_protein.export.foldseek import write_foldseek
 from provq_protein.export.memmap import write_memmap
 from provq_protein.export.token_files import NamedChain, OnProblem, named_chains, token_files
-from provq_protein.tokens.formats import check_output, replacing
+from provq_protein.runs.files import replacing
+from provq_protein.tokens.formats import check_output
 from provq_protein.tokens.parquet import require_pyarrow
 from provq_protein.tokens.sequence import TokenSequence
 from provq_protein.tokens.text import Style, write_fasta

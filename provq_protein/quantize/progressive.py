@@ -12,6 +12,7 @@ from provq_protein.quantize.distributed import (
     on_first,
 )
 from provq_protein.quantize.estimators import GradientEstimator, StraightThrough
+from provq_protein.quantize.latents import checked_latents
 from provq_protein.quantize.losses import mean_over_levels, one_over_valid
 from provq_protein.quantize.quantized import NO_CODE, Quantized
 from provq_protein.quantize.schedule import ProgressiveSchedule
@@ -267,6 +268,27 @@ class ProgressiveQuantizer(nn.Module):
         """
         return self._leave(self.codebook.lookup(indices))
 
+    def pass_through(self, latents: Tensor) -> Tensor:
+        """
+        Return what the decoder gets in the warm-up.
+
+        Parameters
+        ----------
+        latents : Tensor, shape=(..., latent_dim), dtype=float
+            Latents, finite.
+
+        Returns
+        -------
+        Tensor, shape=(..., latent_dim), dtype=float32
+            The latents, where the codebook normalizes or maps them after that.
+
+        Raises
+        ------
+        ValueError
+            If a latent is not finite, or the dimension does not fit.
+        """
+        return self._leave(self._project(self._checked(latents, None)))
+
     def seed(self, sample: Tensor, generator: torch.Generator, *, iterations: int = 50) -> None:
         """
         Set the codes to the k-means centroids of a sample of latents (end of section 4.1).
@@ -335,25 +357,7 @@ class ProgressiveQuantizer(nn.Module):
         )
 
     def _checked(self, latents: Tensor, mask: Tensor | None) -> Tensor:
-        if latents.ndim < 1 or latents.shape[-1] != self.latent_dim:
-            expected, got = f"(..., {self.latent_dim})", tuple(latents.shape)
-            msg = f"quantizer: latents: expected shape {expected}, got {got}"
-            raise ValueError(msg)
-        if mask is not None and (mask.shape != latents.shape[:-1] or mask.dtype != torch.bool):
-            expected, got = tuple(latents.shape[:-1]), tuple(mask.shape)
-            msg = f"quantizer: mask: expected bool of shape {expected}, got {mask.dtype} of {got}"
-            raise ValueError(msg)
-        finite = torch.isfinite(latents.detach()).all(dim=-1)
-        broken = ~finite if mask is None else ~finite & mask
-        if bool(broken.any()):
-            count, total = int(broken.sum()), broken.numel() if mask is None else int(mask.sum())
-            msg = (
-                f"quantizer: latents: {count} of {total} valid latents contain NaN or infinity; "
-                "the encoder has diverged, or its input was not finite"
-            )
-            raise ValueError(msg)
-        precise = latents.to(torch.promote_types(latents.dtype, torch.float32))
-        return precise if mask is None else torch.where(finite[..., None], precise, 0.0)
+        return checked_latents(latents, mask, dim=self.latent_dim)
 
 
 def _check_weights(quantizer: ProgressiveQuantizer) -> None:

@@ -1,12 +1,11 @@
 """Which file format holds token sequences, and how are they saved and loaded safely?"""
 
-import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from provq_protein.errors import TokenFormatError
+from provq_protein.errors import ConfigError, TokenFormatError
+from provq_protein.runs.files import check_output as check_file
+from provq_protein.runs.files import replacing
 from provq_protein.tokens.hdf5 import read_hdf5, require_h5py, write_hdf5
 from provq_protein.tokens.jsonl import read_jsonl, write_jsonl
 from provq_protein.tokens.npz import read_npz, write_npz
@@ -222,46 +221,7 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
         If its folder does not exist or is not writable, or it is no regular file, or it
         exists and `overwrite` is False.
     """
-    path = Path(path)
-    problem = None
-    if path.is_dir():
-        problem = "is a directory; name a file"
-    elif path.exists() and not path.is_file():
-        # Renaming a finished file over a device or a pipe would destroy it.
-        problem = "is not a regular file"
-    elif path.exists() and not overwrite:
-        problem = "exists; choose another name, or allow to overwrite it (--overwrite)"
-    elif not path.parent.is_dir():
-        problem = f"the folder {path.parent} does not exist; create it first"
-    elif not os.access(path.parent, os.W_OK):
-        problem = f"the folder {path.parent} is not writable; choose another one"
-    if problem:
-        msg = f"{path}: {problem}"
-        raise TokenFormatError(msg)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """
-    Write a file under another name, and rename it once it is complete.
-
-    Parameters
-    ----------
-    path : Path
-        File to write; one that exists is replaced.
-
-    Yields
-    ------
-    Path
-        A name beside it. What is written there becomes `path`, and is removed if an exception
-        is raised.
-    """
-    # Not tempfile.mkstemp: the result should get the permissions of an ordinary new file.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        check_file(Path(path), overwrite=overwrite)
+    except ConfigError as error:
+        raise TokenFormatError(str(error)) from error

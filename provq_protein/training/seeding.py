@@ -6,8 +6,8 @@ from torch import Tensor
 
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.quantize.distributed import world_size
+from provq_protein.runs.processes import rank
 from provq_protein.training.batches import BatchPlan
-from provq_protein.training.processes import rank
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from torch import nn
 from provq_protein.model.autoencoder import AutoencoderOutput, StructureAutoencoder
 from provq_protein.quantize import Quantized
 from provq_protein.quantize.distributed import summed, world_size
+from provq_protein.runs.processes import add_gradients, rank
 from provq_protein.training.batches import Batch
 from provq_protein.training.config import TrainingConfig
 from provq_protein.training.objective import (
@@ -16,7 +17,6 @@ from provq_protein.training.objective import (
     term_shares,
     weighted_total,
 )
-from provq_protein.training.processes import add_gradients, rank
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,13 @@ import torch
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.quantize import CodeUsage, Quantized
 from provq_protein.quantize.distributed import is_first, on_first, world_size
+from provq_protein.runs.averages import WeightAverages
 from provq_protein.runs.config import to_mapping
 from provq_protein.runs.log import MetricsLog
-from provq_protein.training.averages import WeightAverages
+from provq_protein.runs.moments import reset_moments
+from provq_protein.runs.prefetch import Prefetch
+from provq_protein.runs.processes import deadline_passed
+from provq_protein.runs.resuming import check_settings, find_state, surroundings
 from provq_protein.training.batches import Batch, BatchPlan, usable_chains
 from provq_protein.training.breaks import fit_breaks
 from provq_protein.training.config import TrainingConfig
@@ -24,19 +28,10 @@ from provq_protein.training.noise import latent_noise
 from provq_protein.training.optimizer import (
     learning_rate,
     make_optimizer,
-    reset_moments,
     set_learning_rate,
 )
-from provq_protein.training.prefetch import Prefetch
-from provq_protein.training.processes import deadline_passed
 from provq_protein.training.seeding import sample_latents
-from provq_protein.training.state import (
-    check_settings,
-    find_state,
-    load_state,
-    save_state,
-    surroundings,
-)
+from provq_protein.training.state import load_state, recorded_recipe, save_state
 from provq_protein.training.step import Gradients, compile_blocks, compute_gradients
 from provq_protein.training.store import ChainStore
 from provq_protein.training.validation import validate
@@ -387,7 +382,12 @@ class Trainer:
         if document is None:
             return
         changes = check_settings(
-            folder, document, self.config, data_hash=self.data_hash, amend=amend
+            folder,
+            document,
+            recorded=recorded_recipe(document["recipe"]),
+            wanted=to_mapping(self.config),
+            data_hash=self.data_hash,
+            amend=amend,
         )
         load_state(folder, model=self.model, optimizer=self.optimizer, averages=self.averages)
         self.step = int(document["step"])

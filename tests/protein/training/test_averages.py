@@ -6,7 +6,7 @@ from torch import nn
 
 from provq_protein.errors import CheckpointError
 from provq_protein.runs import checkpoint
-from provq_protein.training.averages import WeightAverages
+from provq_protein.runs.averages import WeightAverages
 from provq_protein.training.config import load_recipe
 from provq_protein.training.trainer import CHECKPOINT, MODEL, Trainer
 

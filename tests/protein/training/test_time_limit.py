@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from provq_protein.runs import checkpoint
-from provq_protein.training import processes
+from provq_protein.runs import checkpoint, processes
 from provq_protein.training import trainer as trainer_module
 from provq_protein.training.config import load_recipe
 from provq_protein.training.store import save_store

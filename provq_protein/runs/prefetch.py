@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
 
-from provq_protein.training.batches import Batch
+Batch = TypeVar("Batch")
 
 
-class Prefetch:
+class Prefetch(Generic[Batch]):
     """
     Build the batch of the next step in a thread of its own while this one is trained on.
 
@@ -33,7 +34,7 @@ class Prefetch:
         self._pool = ThreadPoolExecutor(max_workers=1) if enabled else None
         self._next: tuple[int, Future[Batch]] | None = None
 
-    def __enter__(self) -> "Prefetch":
+    def __enter__(self) -> "Prefetch[Batch]":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -51,7 +52,7 @@ class Prefetch:
 
         Returns
         -------
-        Batch
+        object
             As `build` returns it; what it raises is raised here.
         """
         if self._pool is None:
