@@ -22,7 +22,7 @@ say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden contract agreement fuzz topodisc nearest \
-        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start token-formats stability card clean
+        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start vision-smoke vision-table vision-row token-formats stability card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -119,6 +119,17 @@ bench-parse: $(VENV)/.installed  ## Time the readers against others, arrays comp
 bench-start: $(VENV)/.installed  ## Time the first tokens of a process with torch and with ONNX Runtime, ids compared, and write the page
 	@$(BIN)/python benchmarks/cold_start/run.py --measure --rounds 5
 
+vision-smoke: $(VENV)/.installed  ## Train on small pictures, kill and resume, encode, decode, evaluate, draw (OUT=FOLDER)
+	@$(BIN)/python benchmarks/vision_smoke/run.py --output '$(or $(OUT),vision_smoke_run)'
+
+vision-table: $(VENV)/.installed  ## Rewrite the comparison of image tokenizers from its results (RUNS=..., DATA=images.tar measure first)
+	@$(if $(RUNS),$(BIN)/python benchmarks/image_tokenizers/measure.py $(RUNS) --data '$(DATA)')
+	@$(BIN)/python benchmarks/image_tokenizers/table.py
+
+vision-row: $(VENV)/.installed  ## Train and measure one row of it (PRESET=vanilla+provq SEED=0 DATA=images.tar OUT=FOLDER)
+	@test -n '$(DATA)' -a -n '$(OUT)' || { echo 'set DATA to the images and OUT to a folder for the run'; exit 2; }
+	@$(BIN)/python benchmarks/image_tokenizers/row.py --preset '$(or $(PRESET),vanilla+provq)' --seed '$(or $(SEED),0)' --data '$(DATA)' --output '$(OUT)'
+
 token-formats: $(VENV)/.installed  ## Measure sizes and access times of token files (TOKENS=tokens.npz), or only rewrite the page
 	@$(BIN)/python benchmarks/token_formats/run.py $(if $(TOKENS),--tokens '$(TOKENS)')
 
@@ -158,7 +169,7 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 # On a second installation pip complains, harmlessly, about what `esm` declares and does not import.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,train,plot,bench,parity,dev]' \
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,train,vision,vision-metrics,plot,bench,parity,dev]' \
 	    -r requirements/esm-parity.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)'
 	@touch $@

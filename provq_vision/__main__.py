@@ -1,4 +1,4 @@
-"""What `python -m provq_vision` runs."""
+"""What does ``python -m provq_vision`` run?"""
 
 import sys
 

@@ -42,7 +42,8 @@ class ConvolutionalEncoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         groups = config.norm_groups
-        self.conv_in = nn.Conv2d(IMAGE_CHANNELS, config.channels, 3, padding=1)
+        self.patch = config.patch
+        self.conv_in = nn.Conv2d(IMAGE_CHANNELS * config.patch**2, config.channels, 3, padding=1)
         self.conv_blocks = nn.ModuleList()
         inputs = config.channels
         for number, width in enumerate(config.widths):
@@ -76,7 +77,7 @@ class ConvolutionalEncoder(nn.Module):
         Tensor, shape=(batch, latent_channels, height / f, width / f), dtype=float
             Features; f is the downsampling.
         """
-        features = self.conv_in(images)
+        features = self.conv_in(functional.pixel_unshuffle(images, self.patch))
         for level in self.conv_blocks:
             features = level(features)
         for block in self.mid:
@@ -102,6 +103,7 @@ class ConvolutionalDecoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         groups = config.norm_groups
+        self.patch = config.patch
         widths = config.widths[::-1]
         inputs = widths[0]
         self.conv_in = nn.Conv2d(config.latent_channels, inputs, 3, padding=1)
@@ -120,7 +122,7 @@ class ConvolutionalDecoder(nn.Module):
             )
             inputs = width
         self.norm_out = group_norm(inputs, groups)
-        self.conv_out = nn.Conv2d(inputs, IMAGE_CHANNELS, 3, padding=1)
+        self.conv_out = nn.Conv2d(inputs, IMAGE_CHANNELS * config.patch**2, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
         """
@@ -141,7 +143,8 @@ class ConvolutionalDecoder(nn.Module):
             features = block(features)
         for level in self.conv_blocks:
             features = level(features)
-        return self.conv_out(functional.silu(self.norm_out(features)))
+        colors = self.conv_out(functional.silu(self.norm_out(features)))
+        return functional.pixel_shuffle(colors, self.patch)
 
 
 class _Level(nn.Module):

@@ -24,7 +24,13 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/runs/",
         "provq_protein/tokenizer.py",
         "provq_protein/training/",
+        "provq_vision/cli/",
+        "provq_vision/images/",
+        "provq_vision/inputs.py",
+        "provq_vision/metrics/",
         "provq_vision/model/",
+        "provq_vision/tokenizer.py",
+        "provq_vision/training/",
     ),
     "numpy": (
         "benchmarks/",
@@ -39,7 +45,17 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/tokenizer.py",
         "provq_protein/tokens/",
         "provq_protein/training/",
+        "provq_vision/cli/",
+        "provq_vision/images/",
+        "provq_vision/inputs.py",
+        "provq_vision/metrics/",
+        "provq_vision/tokenizer.py",
+        "provq_vision/tokens.py",
+        "provq_vision/training/",
     ),
+    "PIL": ("provq_vision/images/", "benchmarks/image_tokenizers/", "benchmarks/vision_smoke/"),
+    # In no extra: it needs torchvision, which who has weights of Inception has as well.
+    "torch_fidelity": ("provq_vision/metrics/inception.py",),
     "biotite": (
         "provq_protein/structure/",
         "benchmarks/parse_speed/",
@@ -84,7 +100,7 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/onnx_runtime/model_folder.py",
     ),
     "onnxruntime": ("provq_protein/onnx_runtime/sessions.py",),
-    "rich": ("benchmarks/", "provq_protein/cli/"),
+    "rich": ("benchmarks/", "provq_protein/cli/", "provq_vision/cli/"),
     "matplotlib": ("benchmarks/", "provq_protein/evaluation/stability_figure.py"),
 }
 OURS = {
@@ -98,6 +114,7 @@ OURS = {
     "contract",
     "encode_speed",
     "foldcomp_loss",
+    "image_tokenizers",
     "parse_speed",
     "token_formats",
     "quantizers",
@@ -107,6 +124,7 @@ OURS = {
     "stability",
     "tokenizer_comparison",
     "topodisc",
+    "vision_smoke",
 }
 SHIPPED = ("provq_protein", "provq_vision", "benchmarks")
 

@@ -102,3 +102,8 @@ def test_an_unclosed_or_unnamed_fence_does_not_hide_a_command(repo_root: Path) -
         fences = re.findall(r"^```(\w*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(fences[::2]) <= {"bash", "python", "text", "json"}, path
         assert set(fences[1::2]) == {""}, path
+
+
+def test_the_page_on_images_runs_as_shown(repo_root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("PIL", reason="images need the extra 'vision'")
+    assert run_document(repo_root / "docs" / "vision.md", tmp_path) >= 7

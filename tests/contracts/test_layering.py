@@ -18,7 +18,7 @@ BREAKS = {
         "Inside provq_protein, imports only point down",
     ),
     "siblings import each other": (
-        "provq_protein/runs/log.py",
+        "provq_protein/geometry/bonds.py",
         "import provq_protein.structure",
         "Inside provq_protein, imports only point down",
     ),
@@ -33,12 +33,12 @@ BREAKS = {
         "The quantizer core needs torch and nothing else",
     ),
     "provq_protein imports its user": (
-        "provq_protein/extras.py",
+        "provq_protein/tokenizer.py",
         "import provq_vision",
         "provq_protein imports neither of its users",
     ),
     "vision imports the tokenizer": (
-        "provq_vision/cli.py",
+        "provq_vision/cli/train.py",
         "import provq_protein.tokenizer",
         "provq_vision takes only the quantizer core and the run tools",
     ),

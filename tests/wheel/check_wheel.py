@@ -87,9 +87,13 @@ def check_contents(wheel: Path) -> None:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     missing = [name for name in REQUIRED if name not in sizes]
     require(not missing, f"{wheel.name} lacks {missing}")
-    recipes = {path.name for path in (ROOT / "provq_protein" / "recipes").glob("*.toml")}
-    shipped = {Path(name).name for name in sizes if name.startswith("provq_protein/recipes/")}
-    require(bool(recipes) and recipes <= shipped, f"recipes {recipes}, but the wheel has {shipped}")
+    for package in ("provq_protein", "provq_vision"):
+        recipes = {path.name for path in (ROOT / package / "recipes").glob("*.toml")}
+        shipped = {Path(name).name for name in sizes if name.startswith(f"{package}/recipes/")}
+        require(
+            bool(recipes) and recipes <= shipped,
+            f"{package} has recipes {recipes}, but the wheel has {shipped}",
+        )
     tops = {name.split("/", 1)[0] for name in sizes}
     strangers = sorted(top for top in tops - TOP_LEVEL if not top.endswith(".dist-info"))
     require(not strangers, f"{wheel.name} holds unexpected top-level names: {strangers}")
@@ -152,7 +156,7 @@ def check_console_scripts(scripts: Path, folder: Path) -> None:
     for name in CONSOLE_SCRIPTS:
         require((scripts / name).exists(), f"no console script {name}")
     done = call([scripts / "provq-vision"], cwd=folder, expect=2)
-    require("not built yet" in done.stderr, f"provq-vision answered: {done.stderr}")
+    require("usage: provq-vision" in done.stderr, f"provq-vision answered: {done.stderr}")
     done = call([scripts / "structtokenbench", "tasks"], cwd=folder)
     require(len(done.stdout.splitlines()) == 12, f"structtokenbench tasks: {done.stdout}")
 

@@ -10,11 +10,10 @@ from provq_vision.model import (
     ImageAutoencoder,
     ImageModelConfig,
     NetworkConfig,
-    llamagen_config,
 )
 
 NETWORK = NetworkConfig(
-    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=16, norm_groups=4
+    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=16, norm_groups=4, patch=1
 )
 SCHEDULE = ProgressiveSchedule(
     warmup_steps=10, transition_steps=20, shape="cosine", initial_coupling=0.5
@@ -205,23 +204,3 @@ def test_building_leaves_the_global_random_state_alone():
 def test_codes_on_the_sphere_start_with_length_one():
     raw = build("vanilla_l2").quantizer.codebook.raw_codes()
     torch.testing.assert_close(raw.norm(dim=1), torch.ones(16))
-
-
-@pytest.mark.slow
-def test_a_training_step_of_the_full_tokenizer_at_256_pixels_is_finite():
-    model = ImageAutoencoder.build(llamagen_config("vq16"), schedule=SCHEDULE).train()
-    images = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    output = model(images, step=HARD)
-    assert output.indices.shape == (1, 16, 16)
-    loss = functional.mse_loss(output.images, images) + output.quantization_loss
-    loss.backward()
-    assert bool(torch.isfinite(loss))
-    gradients = [each.grad for each in model.parameters()]
-    assert all(bool(torch.isfinite(each).all()) for each in gradients)
-    # Exactly the codes that a latent chose.
-    table = model.quantizer.codebook.inner.table.grad
-    assert set(table.any(dim=1).nonzero().flatten().tolist()) == set(
-        output.indices.flatten().tolist()
-    )
-    torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.95)).step()
-    assert all(bool(torch.isfinite(each).all()) for each in model.parameters())

@@ -11,7 +11,7 @@ from provq_protein.runs import checkpoint
 from provq_vision.model import CodebookConfig, ImageAutoencoder, ImageModelConfig, NetworkConfig
 
 NETWORK = NetworkConfig(
-    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=16, norm_groups=4
+    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=16, norm_groups=4, patch=1
 )
 
 

@@ -23,7 +23,7 @@ SCHEDULE = ProgressiveSchedule(
     warmup_steps=1, transition_steps=2, shape="cosine", initial_coupling=0.5
 )
 NETWORK = NetworkConfig(
-    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=8, norm_groups=4
+    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=8, norm_groups=4, patch=1
 )
 METHODS = ("vanilla", "vanilla_l2", "simvq", "fsq")
 

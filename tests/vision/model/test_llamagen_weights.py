@@ -12,7 +12,7 @@ from provq_vision.model import CodebookConfig, ImageAutoencoder, ImageModelConfi
 from provq_vision.model.llamagen import load_llamagen, read_llamagen
 
 NETWORK = NetworkConfig(
-    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=16, norm_groups=4
+    channels=8, multipliers=(1, 2), res_blocks=1, latent_channels=16, norm_groups=4, patch=1
 )
 
 

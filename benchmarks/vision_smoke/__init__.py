@@ -1,0 +1,1 @@
+"""Do the commands for images work one after the other, and survive being killed?"""

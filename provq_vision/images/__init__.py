@@ -1,0 +1,1 @@
+"""How do image files become batches of pixels?"""

@@ -1,0 +1,1 @@
+"""How good are reconstructed images, and how well are the codes used?"""

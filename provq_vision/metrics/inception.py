@@ -1,0 +1,112 @@
+"""How are the Inception features of published FIDs reached, where a user has the network?"""
+
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from provq_protein.errors import CheckpointError, MissingExtraError
+from provq_protein.extras import require_extra
+from provq_vision.metrics.files import file_sha256
+from provq_vision.model.foreign_files import read_foreign
+
+_FEATURES = 2048
+# The file of 2015-12-05 that FIDs are computed with bears the start of its SHA-256 in its name.
+_PUBLISHED = "6726825d"
+_PACKAGES = ("torch_fidelity", "torchvision")
+
+
+class InceptionFeatures:
+    """
+    The last pooled features of the Inception-v3 that published FIDs are computed with.
+
+    Parameters
+    ----------
+    weights : Path
+        A local copy of ``pt_inception-2015-12-05-6726825d.pth``, as torch-fidelity and
+        pytorch-fid publish it. Nothing is downloaded.
+    device : str or torch.device
+        Where to compute.
+
+    Attributes
+    ----------
+    id : str
+        Names network, layer, and the package that computes it.
+    weights_sha256 : str
+        Of the file.
+    dim : int
+        2,048.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch-fidelity, or the torchvision that it imports, is not installed.
+    CheckpointError
+        If the file is missing, damaged, or another one.
+
+    Notes
+    -----
+    torch-fidelity repeats the network of TensorFlow, with its bilinear resizing to 299 pixels.
+    The Inception-v3 of torchvision is another network, whose features give other distances.
+
+    References
+    ----------
+    .. [1] Obukhov et al., "High-fidelity performance metrics for generative models in PyTorch"
+       (torch-fidelity), https://github.com/toshas/torch-fidelity.
+    """
+
+    def __init__(self, weights: Path, *, device: str | torch.device = "cpu") -> None:
+        absent = [name for name in _PACKAGES if find_spec(name) is None]
+        if absent:
+            msg = (
+                f"the features 'inception' need the package {absent[0]!r}, which is not "
+                "installed; install torch-fidelity and the torchvision that fits your torch with: "
+                "pip install torch-fidelity. The features 'efficientnet-lite0' need neither"
+            )
+            raise MissingExtraError(msg)
+        self.weights_sha256 = file_sha256(weights)
+        if not self.weights_sha256.startswith(_PUBLISHED):
+            msg = (
+                f"{weights}: its SHA-256 starts with {self.weights_sha256[:8]}, that of the "
+                f"published Inception weights with {_PUBLISHED}; it is damaged or another file, "
+                "and distances would not be FIDs"
+            )
+            raise CheckpointError(msg)
+        # The package reads the file without restrictions. What this reader accepts is harmless.
+        read_foreign(weights)
+        module = require_extra(
+            "torch_fidelity.feature_extractor_inceptionv3",
+            extra="vision-metrics",
+            purpose="the features 'inception'",
+        )
+        try:
+            network = module.FeatureExtractorInceptionV3(
+                "inception", [str(_FEATURES)], feature_extractor_weights_path=str(weights)
+            )
+        except (RuntimeError, TypeError) as error:
+            msg = f"{weights}: does not fit the Inception-v3 of torch-fidelity: {error}"
+            raise CheckpointError(msg) from error
+        version = metadata.version("torch-fidelity")
+        self.id = f"inception-v3-2015-12-05/pool3-{_FEATURES}/torch-fidelity-{version}"
+        self.dim = _FEATURES
+        self._network = network.to(device)
+        self._device = torch.device(device)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """
+        Return features of images.
+
+        Parameters
+        ----------
+        images : Tensor, shape=(batch, 3, height, width), dtype=uint8
+            RGB.
+
+        Returns
+        -------
+        Tensor, shape=(batch, 2048), dtype=float32
+            One row per image.
+        """
+        return self._network(images.to(self._device))[0]

@@ -1,0 +1,1 @@
+"""How is an image tokenizer trained?"""
