@@ -1,0 +1,1 @@
+"""What does progressive quantization change in small image tokenizers?"""
