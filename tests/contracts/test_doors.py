@@ -25,6 +25,7 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/tokenizer.py",
         "provq_protein/training/",
         "provq_vision/cli/",
+        "provq_vision/generation/",
         "provq_vision/images/",
         "provq_vision/inputs.py",
         "provq_vision/metrics/",
