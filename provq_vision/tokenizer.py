@@ -64,7 +64,7 @@ class ImageTokenizer:
     -----
     Images are encoded and decoded one at a time: convolutions of batches of different sizes
     round differently, and an id must follow from its image alone, not from what else was in a
-    call. On a CPU that costs nothing.
+    call.
 
     .. code-block:: python
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from provq_protein.errors import ConfigError
@@ -11,7 +9,8 @@ from provq_protein.model.config import ModelConfig
 from provq_protein.model.growth_decoder import GrowthDecoderConfig
 from provq_protein.model.growth_losses import GrowthLossConfig
 from provq_protein.quantize import ProgressiveSchedule
-from provq_protein.runs.config import KINDS, from_mapping, override, read_toml
+from provq_protein.runs.config import KINDS, from_mapping, override
+from provq_protein.runs.recipes import recipe_values, shipped_recipes
 from provq_protein.training.batches import NUM_RESIDUE_CLASSES
 
 
@@ -292,8 +291,7 @@ def recipe_names() -> list[str]:
     list of str
         Sorted.
     """
-    folder = resources.files("provq_protein") / "recipes"
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return shipped_recipes("provq_protein")
 
 
 def load_recipe(recipe: str, assignments: list[str] | None = None) -> TrainingConfig:
@@ -317,7 +315,7 @@ def load_recipe(recipe: str, assignments: list[str] | None = None) -> TrainingCo
     ConfigError
         If there is no such recipe or it does not describe a run.
     """
-    values = override(_recipe_values(recipe), assignments or [])
+    values = override(recipe_values("provq_protein", recipe), assignments or [])
     return training_config(values, where=recipe)
 
 
@@ -384,14 +382,3 @@ def _completed(values: Mapping[str, Any], absent: Mapping[str, Any]) -> dict[str
         elif isinstance(complete.get(key), Mapping):
             complete[key] = _completed(complete[key], setting)
     return complete
-
-
-def _recipe_values(recipe: str) -> dict[str, Any]:
-    if recipe.endswith(".toml"):
-        return read_toml(Path(recipe))
-    if recipe not in recipe_names():
-        known = ", ".join(recipe_names())
-        msg = f"{recipe}: no such recipe; shipped are {known}; or give the path of a .toml file"
-        raise ConfigError(msg)
-    with resources.as_file(resources.files("provq_protein") / "recipes" / f"{recipe}.toml") as path:
-        return read_toml(path)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from provq_protein.errors import CheckpointError, ConfigError, ImageError
+from provq_protein.runs.files import replacing
 
 _FORMAT = "provq-feature-sums-1"
 SMALLEST_SET = 2
@@ -219,20 +220,15 @@ class FeatureSums:
             Where, ending in ``.npz``; replaced if it exists.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
         texts = (_FORMAT, self.extractor, self.weights_sha256, self.images_id)
-        try:
-            with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    texts=np.array(texts, dtype=np.str_),
-                    count=np.array(self._count, dtype=np.int64),
-                    mean=self._mean.numpy(),
-                    scatter=self._scatter.numpy(),
-                )
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                texts=np.array(texts, dtype=np.str_),
+                count=np.array(self._count, dtype=np.int64),
+                mean=self._mean.numpy(),
+                scatter=self._scatter.numpy(),
+            )
 
     @classmethod
     def load(cls, path: Path) -> "FeatureSums":

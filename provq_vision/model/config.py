@@ -42,8 +42,8 @@ class NetworkConfig:
         Groups of each group normalization; every width must be a multiple of it.
     patch : int
         Side of the squares of pixels that the first convolution takes as one, their colors side
-        by side; 1 for LlamaGen's networks. Most of the work is done at the highest resolution,
-        so that 2 costs a quarter of it.
+        by side; 1 for LlamaGen's networks. At the highest resolution 2 leaves a quarter
+        of the work.
 
     Raises
     ------

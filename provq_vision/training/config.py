@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from provq_protein.errors import ConfigError
 from provq_protein.quantize import Preset, ProgressiveSchedule
-from provq_protein.runs.config import from_mapping, override, read_toml
+from provq_protein.runs.config import from_mapping, override
+from provq_protein.runs.recipes import recipe_values, shipped_recipes
 from provq_vision.model.config import CodebookConfig, ImageModelConfig, Method, NetworkConfig
 from provq_vision.model.discriminator import DiscriminatorConfig
 from provq_vision.model.objective import LossConfig
@@ -315,8 +314,7 @@ def recipe_names() -> list[str]:
     list of str
         Sorted.
     """
-    folder = resources.files("provq_vision") / "recipes"
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return shipped_recipes("provq_vision")
 
 
 def load_recipe(
@@ -349,7 +347,7 @@ def load_recipe(
     >>> load_recipe("imagenet1k_256", preset="vanilla_l2").schedule.warmup_steps
     0
     """
-    values = override(_recipe_values(recipe), assignments or [])
+    values = override(recipe_values("provq_vision", recipe), assignments or [])
     if preset is not None:
         values = {**values, "preset": preset}
     return training_config(values, where=recipe)
@@ -377,14 +375,3 @@ def training_config(values: Mapping[str, Any], *, where: str) -> ImageTrainingCo
         If they do not describe a run.
     """
     return from_mapping(ImageTrainingConfig, values, where=where)
-
-
-def _recipe_values(recipe: str) -> dict[str, Any]:
-    if recipe.endswith(".toml"):
-        return read_toml(Path(recipe))
-    if recipe not in recipe_names():
-        known = ", ".join(recipe_names())
-        msg = f"{recipe}: no such recipe; shipped are {known}; or give the path of a .toml file"
-        raise ConfigError(msg)
-    with resources.as_file(resources.files("provq_vision") / "recipes" / f"{recipe}.toml") as path:
-        return read_toml(path)
