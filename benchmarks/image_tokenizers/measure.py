@@ -23,12 +23,12 @@ if __name__ == "__main__":
     # script's folder is named like a package that others may have installed.
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
+from reporting.curves import METRICS, read_curves  # noqa: E402
 from reporting.files import save_results  # noqa: E402
 from reporting.machine import machine, versions  # noqa: E402
 
 from image_tokenizers import pictures  # noqa: E402
 from image_tokenizers import results as results_file  # noqa: E402
-from image_tokenizers.curves import METRICS, read_curves  # noqa: E402
 from image_tokenizers.reference import load_reference  # noqa: E402
 from image_tokenizers.rows import row_of  # noqa: E402
 from provq_protein.errors import ConfigError, ProvqError  # noqa: E402
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 MODEL = "model"
+_CURVES = ("loss_pixel", "codebook_loss", "latent_norm")
+# "continuous": the latents themselves were decoded.
+_CHECKS = ("psnr", "ssim", "utilization", "perplexity", "continuous")
 _PACKAGES = ("provq", "torch", "numpy", "pillow")
 
 
@@ -284,7 +287,7 @@ def measure(run: Path, ruler: Ruler, folder: Path, bars: "Progress") -> dict[str
     """
     record = _record(run)
     row, seed, size = row_of(record["recipe"]), record["recipe"]["seed"], record["image_size"]
-    curves = read_curves(run / METRICS)
+    curves = read_curves(run / METRICS, train=_CURVES, validation=_CHECKS)
     model = ImageAutoencoder.load(run / MODEL)
     originals = None
     if ruler.extractor is not None:

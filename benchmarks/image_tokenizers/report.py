@@ -138,7 +138,7 @@ def _introduction(comparison: Comparison) -> str:
     run = _first(comparison)
     recipe, setting = run["training"]["recipe"], run["evaluation"]["setting"]
     seeds = _seeds(comparison)
-    count = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    count = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {' and '.join(map(str, seeds))}"
     return _wrapped(
         f"The ablation of ProVQ ({IDENTIFIER}, Tables 5 and 6) at a small scale: "
         f"{len(comparison)} rows, {count}, {recipe['steps']:,} steps each. Images have "

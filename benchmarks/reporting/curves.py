@@ -10,14 +10,12 @@ from typing import Any
 from provq_protein.errors import ConfigError
 
 METRICS = "metrics.jsonl"
-_TRAIN = ("loss_pixel", "codebook_loss", "latent_norm")
-_VALIDATION = ("psnr", "ssim", "utilization", "perplexity", "continuous")
 # Steps are averaged by this many at least, and so that this many points are left at most.
 _WINDOW, _POINTS = 10, 100
 _DIGITS = 5
 
 
-def read_curves(path: Path) -> dict[str, Any]:
+def read_curves(path: Path, *, train: Sequence[str], validation: Sequence[str]) -> dict[str, Any]:
     """
     Read the log of a run.
 
@@ -25,12 +23,16 @@ def read_curves(path: Path) -> dict[str, Any]:
     ----------
     path : Path
         Its ``metrics.jsonl``.
+    train : sequence of str
+        What to keep of the steps.
+    validation : sequence of str
+        What to keep of the validations.
 
     Returns
     -------
     dict
         ``train``: means over windows of ``window`` steps, by the middle of the window;
-        ``validation``: as logged, ``continuous`` where the latents themselves were decoded.
+        ``validation``: as logged.
 
     Raises
     ------
@@ -57,10 +59,10 @@ def read_curves(path: Path) -> dict[str, Any]:
         "window": window,
         "train": {
             "step": [statistics.mean(event["step"] for event in group) for group in groups],
-            **{name: [_mean(group, name) for group in groups] for name in _TRAIN},
+            **{name: [_mean(group, name) for group in groups] for name in train},
         },
         "validation": {
-            name: [_rounded(event.get(name)) for event in seen] for name in ("step", *_VALIDATION)
+            name: [_rounded(event.get(name)) for event in seen] for name in ("step", *validation)
         },
     }
 
