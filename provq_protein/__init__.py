@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     from provq_protein.tokens.formats import load_tokens as load_tokens
     from provq_protein.tokens.formats import save_tokens as save_tokens
     from provq_protein.tokens.sequence import TokenSequence as TokenSequence
+    from provq_protein.vocabulary.model_inputs import ModelInputs as ModelInputs
+    from provq_protein.vocabulary.vocabulary import Vocabulary as Vocabulary
 
 __all__ = [
     "Backbone",
     "CheckpointError",
     "ConfigError",
     "MissingExtraError",
+    "ModelInputs",
     "ProvqError",
     "ResiduePolicy",
     "StructureError",
     "StructureTokenizer",
     "TokenFormatError",
     "TokenSequence",
+    "Vocabulary",
     "load_tokens",
     "read_backbones",
     "save_tokens",
@@ -41,12 +45,14 @@ _HOME = {
     "CheckpointError": "provq_protein.errors",
     "ConfigError": "provq_protein.errors",
     "MissingExtraError": "provq_protein.errors",
+    "ModelInputs": "provq_protein.vocabulary.model_inputs",
     "ProvqError": "provq_protein.errors",
     "ResiduePolicy": "provq_protein.structure.policies",
     "StructureError": "provq_protein.errors",
     "StructureTokenizer": "provq_protein.tokenizer",
     "TokenFormatError": "provq_protein.errors",
     "TokenSequence": "provq_protein.tokens.sequence",
+    "Vocabulary": "provq_protein.vocabulary.vocabulary",
     "load_tokens": "provq_protein.tokens.formats",
     "read_backbones": "provq_protein.structure.reading",
     "save_tokens": "provq_protein.tokens.formats",

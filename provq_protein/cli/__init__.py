@@ -22,6 +22,7 @@ COMMANDS = (
     "evaluate",
     "roundtrip",
     "stability",
+    "doctor",
 )
 
 OK, SOME_INPUT_FAILED, USAGE_ERROR = 0, 1, 2

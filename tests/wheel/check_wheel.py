@@ -24,6 +24,9 @@ REQUIRED = (
     "provq_protein/models/default/README.md",
     "provq_protein/models/default/config.json",
     "provq_protein/models/default/model.safetensors",
+    "provq_protein/models/golden/1a8o.cif",
+    "provq_protein/models/golden/expected.json",
+    "provq_vision/gpt_training/recipes/llamagen_b.toml",
     "provq_vision/py.typed",
     "structtokenbench/py.typed",
 )

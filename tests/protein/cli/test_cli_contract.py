@@ -26,12 +26,14 @@ def test_the_public_names_are_these() -> None:
         "CheckpointError",
         "ConfigError",
         "MissingExtraError",
+        "ModelInputs",
         "ProvqError",
         "ResiduePolicy",
         "StructureError",
         "StructureTokenizer",
         "TokenFormatError",
         "TokenSequence",
+        "Vocabulary",
         "load_tokens",
         "read_backbones",
         "save_tokens",
@@ -80,6 +82,7 @@ def test_the_commands_and_their_options_are_these() -> None:
         "evaluate",
         "roundtrip",
         "stability",
+        "doctor",
     ]
     assert list(subparsers) == names
     options = {
@@ -88,9 +91,10 @@ def test_the_commands_and_their_options_are_these() -> None:
             for action in subparsers[name]._actions
             if action.dest != "help"
         ]
-        for name in ("encode", "decode", "info", "roundtrip")
+        for name in ("encode", "decode", "info", "roundtrip", "doctor")
     }
     assert options == {
+        "doctor": ["--model", "--json"],
         "encode": [
             "files",
             "-o/--output",

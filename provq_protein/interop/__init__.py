@@ -1,0 +1,1 @@
+"""How do chains and their tokens become objects of other libraries?"""

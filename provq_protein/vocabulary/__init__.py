@@ -1,0 +1,1 @@
+"""The ids and texts under which language models take structure tokens."""
