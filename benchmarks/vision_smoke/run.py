@@ -8,12 +8,7 @@ validation pictures must decode to what the evaluation of the model sees. The ex
 """
 
 import argparse
-import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +20,7 @@ if __name__ == "__main__":
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from vision_smoke.commands import call, differences, kill_after, say  # noqa: E402
 from vision_smoke.pictures import write_folder  # noqa: E402
 
 SETTINGS = (
@@ -64,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     say("training, undisturbed")
     call("train", *training(output, "whole"))
     say(f"training, killed after step {KILLED_AFTER} and resumed")
-    kill_after(output, "killed", KILLED_AFTER)
+    kill_after(output / "killed", KILLED_AFTER, "train", *training(output, "killed"))
     call("train", *training(output, "killed"))
     problems = differences(output / "whole", output / "killed")
     problems += round_trip(output)
@@ -96,108 +92,6 @@ def training(output: Path, name: str) -> list[str]:
     for setting in SETTINGS:
         words += ["--set", setting]
     return words
-
-
-def call(*words: str) -> str:
-    """
-    Run `provq-vision` and return what it prints.
-
-    Parameters
-    ----------
-    *words : str
-        Its command line.
-
-    Returns
-    -------
-    str
-        Standard output.
-
-    Raises
-    ------
-    SystemExit
-        If it fails.
-    """
-    done = subprocess.run(command(*words), stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"FAILED: provq-vision {words[0]}: exit code {done.returncode}")
-    return done.stdout
-
-
-def command(*words: str) -> list[str]:
-    """
-    Return a command line of `provq-vision` for this interpreter.
-
-    Parameters
-    ----------
-    *words : str
-        Subcommand and options.
-
-    Returns
-    -------
-    list of str
-        The whole of it.
-    """
-    return [sys.executable, "-m", "provq_vision", *words]
-
-
-def kill_after(output: Path, name: str, step: int) -> None:
-    """
-    Start a training and kill it once it has logged a step.
-
-    Parameters
-    ----------
-    output : Path
-        Folder of the smoke run.
-    name : str
-        Of the training's folder.
-    step : int
-        Which step.
-
-    Raises
-    ------
-    SystemExit
-        If it ends before.
-    """
-    process = subprocess.Popen(command("train", *training(output, name)))
-    log = output / name / "metrics.jsonl"
-    wanted = f'{{"step": {step}, '
-    while process.poll() is None:
-        if log.exists() and wanted in log.read_text(encoding="utf-8"):
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            return
-        time.sleep(0.02)
-    sys.exit(f"FAILED: the training that was to be killed ended with code {process.returncode}")
-
-
-def differences(whole: Path, resumed: Path) -> list[str]:
-    """
-    Compare two run folders.
-
-    Parameters
-    ----------
-    whole, resumed : Path
-        Of an unbroken and of a resumed training.
-
-    Returns
-    -------
-    list of str
-        What differs and must not.
-    """
-    found = []
-    for name in ("model/model.safetensors", "checkpoint/optimizer.safetensors"):
-        if (whole / name).read_bytes() != (resumed / name).read_bytes():
-            found.append(f"{name} of the resumed training differs from the unbroken one")
-    logs = []
-    for folder in (whole, resumed):
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        events = [json.loads(line) for line in lines]
-        logs.append([{k: v for k, v in each.items() if k != "seconds"} for each in events])
-    if logs[0] != logs[1]:
-        found.append("the metrics of the resumed training differ from the unbroken ones")
-    if not found:
-        say(f"{len(logs[0])} events and all weights are equal, byte by byte")
-    return found
 
 
 def round_trip(output: Path) -> list[str]:
@@ -239,18 +133,6 @@ def round_trip(output: Path) -> list[str]:
     if used < 2:
         found.append("one code stands for everything")
     return found
-
-
-def say(text: str) -> None:
-    """
-    Print a line that stands out.
-
-    Parameters
-    ----------
-    text : str
-        The line.
-    """
-    print(f"==> {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -116,9 +116,10 @@ def _train(args: argparse.Namespace, device: "torch.device") -> None:
     from rich.console import Console
 
     from provq_protein.quantize.distributed import is_first
+    from provq_protein.runs.loop import MODEL
     from provq_protein.training.config import load_recipe
     from provq_protein.training.store import load_store
-    from provq_protein.training.trainer import MODEL, Trainer
+    from provq_protein.training.trainer import Trainer
 
     # The first process speaks for all.
     console = Console(stderr=True, quiet=not is_first(), soft_wrap=True)

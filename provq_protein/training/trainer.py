@@ -1,8 +1,6 @@
 """How does a run go from random weights, stage by stage, to a tokenizer?"""
 
 import math
-import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +11,11 @@ import torch
 
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.quantize import CodeUsage, Quantized
-from provq_protein.quantize.distributed import is_first, on_first, world_size
+from provq_protein.quantize.distributed import on_first, world_size
 from provq_protein.runs.averages import WeightAverages
 from provq_protein.runs.config import to_mapping
-from provq_protein.runs.log import MetricsLog
+from provq_protein.runs.loop import CHECKPOINT, MODEL, Event, TrainingLoop
 from provq_protein.runs.moments import reset_moments
-from provq_protein.runs.prefetch import Prefetch
-from provq_protein.runs.processes import deadline_passed
 from provq_protein.runs.resuming import check_settings, find_state, surroundings
 from provq_protein.training.batches import Batch, BatchPlan, usable_chains
 from provq_protein.training.breaks import fit_breaks
@@ -36,18 +32,13 @@ from provq_protein.training.step import Gradients, compile_blocks, compute_gradi
 from provq_protein.training.store import ChainStore
 from provq_protein.training.validation import validate
 
-CHECKPOINT = "checkpoint"
-MODEL = "model"
 BEST = "best"
-METRICS = "metrics.jsonl"
 CPU = torch.device("cpu")
 # Chains named where a batch cannot be trained on.
 _NAMED = 8
 
-Event = dict[str, Any]
 
-
-class Trainer:
+class Trainer(TrainingLoop[Batch]):
     """
     Train a structure autoencoder with the ProVQ curriculum, resumably.
 
@@ -101,6 +92,11 @@ class Trainer:
         compiled: bool = False,
         prefetch: bool = True,
     ) -> None:
+        super().__init__(
+            steps=config.steps,
+            validate_every=config.monitor.validate_every,
+            checkpoint_every=config.monitor.checkpoint_every,
+        )
         self.config = config
         self.store = store
         self.output = output
@@ -108,10 +104,7 @@ class Trainer:
         self.prefetch = prefetch
         self.device = device
         self.data_hash = store.content_hash()
-        self.step = 0
-        self.trained_seconds = 0.0
         self.best: dict[str, Any] | None = None
-        self.amendments: list[dict[str, Any]] = []
         chains = usable_chains(store)
         self.plan = self._plan(chains, config.data.crop)
         self.settle_plan = self._plan(chains, config.data.settle_crop)
@@ -123,7 +116,7 @@ class Trainer:
         if config.ema_decay:
             self.averages = WeightAverages(self.model, decay=config.ema_decay)
         self._resume(amend=amend)
-        self.log = MetricsLog(output / METRICS, resume_step=self.step) if is_first() else None
+        self._open_log(output)
         if compiled:
             compile_blocks(self.model)
 
@@ -148,66 +141,9 @@ class Trainer:
     def _settling_from(self) -> int:
         return self.config.steps - self.config.settle_steps
 
-    def run(
-        self,
-        *,
-        on_event: Callable[[Event], None] | None = None,
-        stop_at: int | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """
-        Train to the end, or to a step.
-
-        Parameters
-        ----------
-        on_event : callable, optional
-            Called with every logged event, in the first process.
-        stop_at : int, optional
-            Stop before this step, after a checkpoint; for tests and for runs in parts.
-        seconds : float, optional
-            Stop after the step that ends later than this, after a checkpoint.
-
-        Raises
-        ------
-        FloatingPointError
-            If the run diverges. The last checkpoint is from before.
-        """
-        last = self.config.steps if stop_at is None else min(stop_at, self.config.steps)
-        deadline = None if seconds is None else time.perf_counter() + seconds
-        with Prefetch(self._batch, last=last, enabled=self.prefetch) as batches:
-            while self.step < last:
-                started = time.perf_counter()
-                self._begin_stage()
-                event = self._train_step(batches.batch(self.step))
-                elapsed = time.perf_counter() - started
-                self.trained_seconds += elapsed
-                event["seconds"] = round(elapsed, 4)
-                self._report(event, on_event)
-                self.step += 1
-                if deadline_passed(deadline):
-                    last = self.step
-                self._look_at_itself(on_event, last=last)
-        if self.step == self.config.steps:
-            on_first(self._finish)
-
-    def _look_at_itself(self, on_event: Callable[[Event], None] | None, *, last: int) -> None:
-        """Validate and write a checkpoint where they are due."""
-        monitor = self.config.monitor
-        if self.step % monitor.validate_every == 0 or self.step == self.config.steps:
-            on_first(lambda: self._report(self._validate(), on_event))
-        if self.step % monitor.checkpoint_every == 0 or self.step == last:
-            self.save()
-
     def _finish(self) -> None:
         with self._shipped_weights():
             self.model.save(self.output / MODEL, training=self.record())
-
-    def _report(self, event: Event, on_event: Callable[[Event], None] | None) -> None:
-        if self.log is None:
-            return
-        self.log.write(**event)
-        if on_event is not None:
-            on_event(event)
 
     def _batch(self, step: int) -> Batch:
         """Return the whole batch of a step; also called by the thread that prepares batches."""
@@ -390,10 +326,5 @@ class Trainer:
             amend=amend,
         )
         load_state(folder, model=self.model, optimizer=self.optimizer, averages=self.averages)
-        self.step = int(document["step"])
+        self._go_on(document, changes)
         self.best = document.get("best")
-        self.amendments = list(document.get("amendments", []))
-        if changes:
-            was_is = {key: list(values) for key, values in changes.items()}
-            self.amendments.append({"step": self.step, "changes": was_is})
-        self.trained_seconds = float(document["trained_seconds"])

@@ -9,9 +9,20 @@ from importlib import import_module
 from provq_protein.errors import ProvqError
 from provq_vision import __version__
 
-# Modules, one command each (`evaluate` declares `eval`), with `add_parser(subparsers)` and
-# `run(args) -> int`. They are imported for `--help`, so none may import torch before it runs.
-COMMANDS = ("encode", "decode", "reconstruct", "train", "evaluate")
+# Modules, one command each (`evaluate` declares `eval`, for instance), with
+# `add_parser(subparsers)` and `run(args) -> int`. They are imported for `--help`, so none may
+# import torch before it runs.
+COMMANDS = (
+    "encode",
+    "decode",
+    "reconstruct",
+    "train",
+    "evaluate",
+    "extract_codes",
+    "train_ar",
+    "sample",
+    "evaluate_samples",
+)
 
 OK, SOME_INPUT_FAILED, USAGE_ERROR = 0, 1, 2
 # What a shell reports for a program that was ended by SIGINT, or SIGPIPE.

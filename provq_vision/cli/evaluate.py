@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provq_protein.errors import ConfigError
 from provq_protein.runs.files import check_output
+from provq_vision.cli.options import usable_device
 from provq_vision.cli.reporting import Report, count, progress
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     from provq_vision.metrics.extractors import make_extractor
     from provq_vision.tokenizer import ImageTokenizer
 
-    device = _device(args.device)
+    device = usable_device(args.device)
     images = _limited(open_images(args.data, split=args.split), args.limit)
     extractor = make_extractor(args.features, device=device)
     reference = None if args.reference is None else _reference(args.reference)
@@ -141,19 +142,6 @@ def run(args: argparse.Namespace) -> int:
         result.save(args.output)
     report.summary(f"{count(result.setting.n_images, 'image')} evaluated")
     return report.exit_code
-
-
-def _device(name: str) -> str:
-    import torch
-
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        # The first line; what follows is for those who build torch.
-        reason = str(error).partition("\n")[0]
-        msg = f"--device {name}: cannot be used here: {reason}"
-        raise ConfigError(msg) from error
-    return name
 
 
 def _limited(images: "ImageSet", limit: int | None) -> "ImageSet":

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provq_protein.errors import ConfigError
 from provq_vision.cli.reporting import Report
 
 if TYPE_CHECKING:
@@ -55,6 +56,28 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_shard_option(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """
+    Declare ``--shard``, counted from 1 as by ``provq-protein``.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Where to add it. Its value is the number of the part, from 0, and of how many.
+    help_text : str
+        What a part is.
+    """
+    parser.add_argument("--shard", type=_part, default=(0, 1), metavar="I/N", help=help_text)
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        msg = f"expected I/N with 1 <= I <= N, for instance 1/8; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(part) - 1, int(parts)
+
+
 def load_tokenizer(args: argparse.Namespace) -> "ImageTokenizer":
     """
     Return the tokenizer that the options name.
@@ -78,6 +101,37 @@ def load_tokenizer(args: argparse.Namespace) -> "ImageTokenizer":
     from provq_vision.tokenizer import ImageTokenizer
 
     return ImageTokenizer.from_pretrained(Path(args.model), device=args.device)
+
+
+def usable_device(name: str) -> str:
+    """
+    Refuse a device that is not there, before anything is read.
+
+    Parameters
+    ----------
+    name : str
+        As the user gave it.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    ConfigError
+        If torch cannot use it.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        # The first line; what follows is for those who build torch.
+        reason = str(error).partition("\n")[0]
+        msg = f"--device {name}: cannot be used here: {reason}"
+        raise ConfigError(msg) from error
+    return name
 
 
 def list_images(args: argparse.Namespace, report: Report) -> "Gathered":

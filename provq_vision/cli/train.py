@@ -2,21 +2,23 @@
 
 import argparse
 import hashlib
-import os
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provq_vision.cli.running import (
+    add_run_options,
+    go_through,
+    in_processes,
+    speaking_console,
+)
+
 if TYPE_CHECKING:
     import torch
-    from rich.console import Console
 
     from provq_vision.model.autoencoder import ImageAutoencoder
     from provq_vision.training.config import ImageTrainingConfig
-    from provq_vision.training.trainer import ImageTrainer
 
 NAME = "train"
 HELP = "train an image tokenizer from a recipe, resumably"
@@ -51,13 +53,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--classes", type=Path, metavar="FILE", help="names of the classes to use, one a line"
     )
     parser.add_argument(
-        "--output", required=True, type=Path, help="run folder; resumed if it exists"
-    )
-    parser.add_argument(
-        "--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE",
-        help="change a recipe value, e.g. data.batch_size=32 (repeatable)",
-    )  # fmt: skip
-    parser.add_argument(
         "--init", type=Path, metavar="FILE",
         help="start from a checkpoint of LlamaGen's tokenizer (.pt), read without running code",
     )  # fmt: skip
@@ -65,37 +60,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--vgg", type=Path, metavar="FILE",
         help="weights of torchvision's VGG16, for the perceptual loss lpips",
     )  # fmt: skip
-    parser.add_argument(
-        "--amend", action="store_true",
-        help="resume a run although its recipe was another one; the change is recorded",
-    )  # fmt: skip
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto",
-        help="where to train (default: a GPU if there is one)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--minutes", type=_minutes, metavar="M",
-        help="stop after a checkpoint when so much time has passed; the same command goes on",
-    )  # fmt: skip
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    parser.add_argument(
-        "--compile", dest="compiled", action="store_true",
-        help="compile the model first (torch.compile); results differ by rounding",
-    )  # fmt: skip
-    parser.add_argument(
-        "--no-prefetch", dest="prefetch", action="store_false",
-        help="build batches between steps instead of in the background; results are the same",
-    )  # fmt: skip
+    add_run_options(parser)
     parser.set_defaults(run=run)
-
-
-def _minutes(text: str) -> float:
-    value = float(text)
-    # Written so that NaN is refused as well.
-    if not value > 0.0:
-        msg = f"must be above 0, got {text}"
-        raise argparse.ArgumentTypeError(msg)
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,41 +79,17 @@ def run(args: argparse.Namespace) -> int:
         0; 1 if the run diverged, another process of it failed, or images could not be read and
         others were taken instead. Mistakes in recipe or data raise.
     """
-    from provq_protein.runs.processes import training_processes
-
-    if args.threads:
-        import torch
-
-        torch.set_num_threads(args.threads)
-    try:
-        with training_processes(args.device) as device:
-            return _train(args, device)
-    except FloatingPointError as error:
-        _complain(error)
-        return 1
-    except RuntimeError as error:
-        # One process of several: the others have seen why, or their connection broke.
-        if "RANK" not in os.environ:
-            raise
-        _complain(f"process {os.environ['RANK']}: {type(error).__name__}: {error}")
-        return 1
-
-
-def _complain(what: object) -> None:
-    print(f"provq-vision {NAME}: error: {what}", file=sys.stderr)
+    return in_processes(args, _train)
 
 
 def _train(args: argparse.Namespace, device: "torch.device") -> int:
-    from rich.console import Console
 
-    from provq_protein.quantize.distributed import is_first
     from provq_vision.model.perceptual import build_perceptual
     from provq_vision.training.config import load_recipe
     from provq_vision.training.data import training_images
-    from provq_vision.training.trainer import MODEL, ImageTrainer
+    from provq_vision.training.trainer import ImageTrainer
 
-    # The first process speaks for all.
-    console = Console(stderr=True, quiet=not is_first(), soft_wrap=True)
+    console = speaking_console()
     config = load_recipe(args.recipe, args.assignments, preset=args.preset)
     trainer = ImageTrainer(
         config,
@@ -162,18 +104,7 @@ def _train(args: argparse.Namespace, device: "torch.device") -> int:
         device=device,
         compiled=args.compiled,
     )
-    trainer.prefetch = args.prefetch
-    if trainer.step:
-        console.print(f"resuming {args.output} at step {trainer.step}")
-    with _display(console, trainer) as show:
-        trainer.run(on_event=show, seconds=60.0 * args.minutes if args.minutes else None)
-    if trainer.step < trainer.config.steps:
-        console.print(
-            f"stopped at step {trainer.step} of {trainer.config.steps} after {args.minutes:g} "
-            "minutes; the same command goes on"
-        )
-    else:
-        console.print(f"trained {trainer.step} steps; the model is in {args.output / MODEL}")
+    go_through(args, trainer, _Words(), console)
     for name, reason in trainer.unreadable.items():
         console.print(f"{name}: {reason}; another image was taken in its place", markup=False)
     return 1 if trainer.unreadable else 0
@@ -210,78 +141,20 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-@contextmanager
-def _display(
-    console: "Console", trainer: "ImageTrainer"
-) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yield what shows events: a progress bar for a watcher, a line per validation for a file."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
-    )
-    steps = trainer.config.steps
-    watched = sys.stderr.isatty() and not console.quiet
-    with Progress(*columns, console=console, disable=not watched) as progress:
-        task = progress.add_task("train", total=steps, completed=trainer.step, status="")
-        pace = _Pace(steps)
-
-        def show(event: dict[str, Any]) -> None:
-            if event["kind"] == "validation":
-                console.print(pace.validation(event))
-                return
-            pace.add(event)
-            progress.update(task, completed=event["step"] + 1, status=pace.status(event))
-
-        yield show
-
-
-class _Pace:
-    """What the events so far say about speed."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._seen = 0
-        self._seconds = 0.0
-        self._images = 0
-
-    def add(self, event: dict[str, Any]) -> None:
-        """Take a step into account."""
-        self._seen += 1
-        # Of all steps of this process at first, of the last twenty or so later.
-        self._seconds += max(0.05, 1.0 / self._seen) * (event["seconds"] - self._seconds)
-        self._images = event["images"]
+class _Words:
+    """How the events of this training are put into words."""
 
     def status(self, event: dict[str, Any]) -> str:
-        """Return one step's line for the progress bar."""
+        """Return what stands beside the progress bar."""
         used = event["batch_utilization"]
-        words = [
-            f"{event['stage']} loss {event['loss']:.4f} alpha {event['alpha']:.2f}",
-            "" if used is None else f"codes used {used:.0%}",
-            self._speed(),
-        ]
-        return " ".join(word for word in words if word)
+        words = f"{event['stage']} loss {event['loss']:.4f} alpha {event['alpha']:.2f}"
+        return words if used is None else f"{words} codes used {used:.0%}"
 
     def validation(self, event: dict[str, Any]) -> str:
-        """Return a line about a validation."""
-        step = event["step"] + 1
-        text = f"step {step}/{self._steps}:"
+        """Return what a validation found."""
+        words = []
         if "psnr" in event:
-            text += f" validation PSNR {event['psnr']:.2f} dB, SSIM {event['ssim']:.3f},"
+            words.append(f"validation PSNR {event['psnr']:.2f} dB, SSIM {event['ssim']:.3f},")
         if event.get("utilization") is not None:
-            text += f" codes used {event['utilization']:.1%},"
-        minutes = (self._steps - step) * self._seconds / 60
-        return f"{text} {self._speed()}, {minutes // 60:.0f} h {minutes % 60:.0f} min left"
-
-    def _speed(self) -> str:
-        return f"{self._images / max(self._seconds, 1e-9):,.1f} images/s"
+            words.append(f"codes used {event['utilization']:.1%},")
+        return " ".join(words)

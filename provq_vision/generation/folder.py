@@ -77,6 +77,18 @@ class TrainedGpt:
             )
             raise TokenFormatError(msg)
 
+    def fingerprint(self) -> str:
+        """
+        Return 16 hex digits that are equal exactly if the models are.
+
+        Returns
+        -------
+        str
+            SHA-256 over the configuration and the weights in single precision, as a folder of
+            the model records it.
+        """
+        return _fingerprint(self.model.config, self._tensors())
+
     def save(self, folder: Path) -> None:
         """
         Write a model folder, whole or not at all.
@@ -86,8 +98,7 @@ class TrainedGpt:
         folder : Path
             Where; replaced if it exists.
         """
-        # In single precision, whatever the model ran in.
-        tensors = {name: each.detach().float() for name, each in self.model.state_dict().items()}
+        tensors = self._tensors()
         document = {
             "format": FORMAT,
             "format_version": checkpoint.FORMAT_VERSION,
@@ -143,6 +154,10 @@ class TrainedGpt:
         except ConfigError as error:
             msg = f"{where}: {error}"
             raise CheckpointError(msg) from error
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return the weights in single precision, whatever the model runs in."""
+        return {name: each.detach().float() for name, each in self.model.state_dict().items()}
 
 
 def _fingerprint(config: GptConfig, tensors: Mapping[str, Tensor]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -166,8 +167,8 @@ def _draw(model: Gpt, labels: Tensor, uniforms: Tensor, settings: Sampling) -> T
 
 def _uniforms(seed: int, count: int) -> Tensor:
     """Return the random numbers of an image, the same ones for every device."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, dtype=torch.float64, generator=generator)
+    # Not a generator of torch: that of processors knows the lower 32 bits of a seed alone.
+    return torch.from_numpy(np.random.default_rng(seed).random(count))
 
 
 def _integers(name: str, values: Sequence[int] | Tensor, count: int, what: str) -> list[int]:

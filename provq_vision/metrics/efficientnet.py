@@ -1,12 +1,19 @@
 """What does EfficientNet-Lite0, a small classifier of photographs, compute?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from provq_vision.metrics.perceived import Perceived
+
 FEATURES = 1280
 CLASSES = 1000
+# The last block whose wide maps have 14 x 14 positions, and how many of its channels are kept:
+# about as many numbers as pooled features. Like the layer of Inception that sFIDs are computed
+# from, it is a convolution of single positions, normalized and rectified.
+SPATIAL_BLOCK, SPATIAL_CHANNELS, SPATIAL_SIDE = 10, 7, 14
 # Edge length in pixels that the published weights were trained at, and the normalization.
 INPUT_SIZE = 224
 _MEAN, _SCALE = 127.0, 128.0
@@ -102,12 +109,39 @@ class EfficientNetLite0(nn.Module):
         Tensor, shape=(batch, 1280), dtype=float32
             Means over all positions, from 0 to 6.
         """
+        return self._maps(images)[1].mean(dim=(2, 3))
+
+    def perceive(self, images: Tensor) -> Perceived:
+        """
+        Return everything about each image in one pass.
+
+        Parameters
+        ----------
+        images : Tensor, shape=(batch, 3, height, width), dtype=uint8 or float
+            As `features`.
+
+        Returns
+        -------
+        Perceived
+            Pooled features as `features`, logits as `forward`, and as spatial features the first
+            7 wide channels of block 10, from 0 to 6, row by row: of an image of `INPUT_SIZE`
+            14 x 14 x 7 numbers.
+        """
+        middle, last = self._maps(images)
+        pooled = last.mean(dim=(2, 3))
+        spatial = middle[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+        return Perceived(pooled, spatial, self.fc(pooled))
+
+    def _maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps of the block of spatial features, and those that are pooled."""
         hidden = (images.float() - _MEAN) / _SCALE
-        hidden = functional.relu6(self.bn0(self.conv_stem(hidden)))
-        for block in self.blocks:
-            hidden = block(hidden)
-        hidden = functional.relu6(self.bn1(self.conv_head(hidden)))
-        return hidden.mean(dim=(2, 3))
+        middle = hidden = functional.relu6(self.bn0(self.conv_stem(hidden)))
+        for number, block in enumerate(cast("Iterable[_Block]", self.blocks)):
+            wide = block.widened(hidden)
+            hidden = block.narrowed(hidden, wide)
+            if number == SPATIAL_BLOCK:
+                middle = wide
+        return middle, functional.relu6(self.bn1(self.conv_head(hidden)))
 
     def forward(self, images: Tensor) -> Tensor:
         """
@@ -164,9 +198,16 @@ class _Block(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return features of shape (batch, channel, height / stride, width / stride)."""
-        hidden = inputs
-        if self.is_expanded:
-            hidden = functional.relu6(self.bn0(self.expand_conv(hidden)))
-        hidden = functional.relu6(self.bn1(self.depthwise_conv(hidden)))
+        return self.narrowed(inputs, self.widened(inputs))
+
+    def widened(self, inputs: Tensor) -> Tensor:
+        """Return the wide features that are mixed in space."""
+        if not self.is_expanded:
+            return inputs
+        return functional.relu6(self.bn0(self.expand_conv(inputs)))
+
+    def narrowed(self, inputs: Tensor, wide: Tensor) -> Tensor:
+        """Return the features of the block from its input and `widened` of it."""
+        hidden = functional.relu6(self.bn1(self.depthwise_conv(wide)))
         hidden = self.bn2(self.project_conv(hidden))
         return inputs + hidden if self.has_skip else hidden

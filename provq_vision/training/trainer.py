@@ -1,7 +1,6 @@
 """How does an image tokenizer go from random weights, stage by stage, to its codes?"""
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,12 +10,11 @@ import torch
 
 from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.quantize import CodeUsage, Quantized
-from provq_protein.quantize.distributed import is_first, on_first, summed, world_size
+from provq_protein.quantize.distributed import on_first, summed, world_size
 from provq_protein.runs.config import to_mapping
-from provq_protein.runs.log import MetricsLog
+from provq_protein.runs.loop import CHECKPOINT, MODEL, Event, TrainingLoop
 from provq_protein.runs.moments import reset_moments
-from provq_protein.runs.prefetch import Prefetch
-from provq_protein.runs.processes import deadline_passed, rank
+from provq_protein.runs.processes import rank
 from provq_protein.runs.resuming import check_settings, find_state, surroundings
 from provq_vision.images.batches import ImageBatch
 from provq_vision.images.pictures import save_png
@@ -25,21 +23,18 @@ from provq_vision.model.discriminator import PatchDiscriminator
 from provq_vision.model.perceptual import PerceptualLoss
 from provq_vision.training.config import ImageTrainingConfig
 from provq_vision.training.data import TrainingImages, sample_latents, training_plan
-from provq_vision.training.events import Event, step_event
+from provq_vision.training.events import step_event
 from provq_vision.training.optimizer import set_learning_rate
 from provq_vision.training.state import make_parts
 from provq_vision.training.step import ImageGradients, compute_gradients
 from provq_vision.training.validation import look_at
 
-CHECKPOINT = "checkpoint"
-MODEL = "model"
-METRICS = "metrics.jsonl"
 SAMPLES = "samples"
 CPU = torch.device("cpu")
 _CODES = "quantizer.codebook."
 
 
-class ImageTrainer:
+class ImageTrainer(TrainingLoop[ImageBatch]):
     """
     Train an image autoencoder with the ProVQ curriculum, resumably.
 
@@ -104,17 +99,18 @@ class ImageTrainer:
         compiled: bool = False,
     ) -> None:
         _check_shares(config)
+        super().__init__(
+            steps=config.steps,
+            validate_every=config.monitor.validate_every,
+            checkpoint_every=config.monitor.checkpoint_every,
+        )
         self.config = config
         self.images = images
         self.output = output
         self.perceptual = perceptual
         self.command = command
         self.device = device
-        self.prefetch = True
         self.plan = training_plan(config, images.training)
-        self.step = 0
-        self.trained_seconds = 0.0
-        self.amendments: list[dict[str, Any]] = []
         self.unreadable: dict[str, str] = {}
         self.initialized_from: Mapping[str, Any] = {}
         self.model = ImageAutoencoder.build(
@@ -127,77 +123,18 @@ class ImageTrainer:
             self.initialized_from = initialize(self.model)
             if self.parts.averages is not None:
                 self.parts.averages.restart()
-        self.log = MetricsLog(output / METRICS, resume_step=self.step) if is_first() else None
+        self._open_log(output)
         if compiled:
             self.model.encoder.compile()
             self.model.decoder.compile()
-
-    def run(
-        self,
-        *,
-        on_event: Callable[[Event], None] | None = None,
-        stop_at: int | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """
-        Train to the end, or to a step.
-
-        Parameters
-        ----------
-        on_event : callable, optional
-            Called with every logged event, in the first process.
-        stop_at : int, optional
-            Stop before this step, after a checkpoint; for tests and for runs in parts.
-        seconds : float, optional
-            Stop after the step that ends later than this, after a checkpoint.
-
-        Raises
-        ------
-        FloatingPointError
-            If the run diverges. The last checkpoint is from before.
-        ImageError
-            If too many images cannot be read.
-        """
-        last = self.config.steps if stop_at is None else min(stop_at, self.config.steps)
-        deadline = None if seconds is None else time.perf_counter() + seconds
-        with Prefetch(self._batch, last=last, enabled=self.prefetch) as batches:
-            while self.step < last:
-                started = time.perf_counter()
-                self._begin_stage()
-                event = self._train_step(batches.batch(self.step))
-                elapsed = time.perf_counter() - started
-                self.trained_seconds += elapsed
-                event["seconds"] = round(elapsed, 4)
-                self._report(event, on_event)
-                self.step += 1
-                if deadline_passed(deadline):
-                    last = self.step
-                self._look_at_itself(on_event, last=last)
-        if self.step == self.config.steps:
-            on_first(self._finish)
 
     def _batch(self, step: int) -> ImageBatch:
         """Return this process's part of a batch; also called by the thread that prepares them."""
         return self.plan.batch(step, number=rank(), of=world_size())
 
-    def _look_at_itself(self, on_event: Callable[[Event], None] | None, *, last: int) -> None:
-        """Validate and write a checkpoint where they are due."""
-        monitor = self.config.monitor
-        if self.step % monitor.validate_every == 0 or self.step == self.config.steps:
-            on_first(lambda: self._report(self._validate(), on_event))
-        if self.step % monitor.checkpoint_every == 0 or self.step == last:
-            self.save()
-
     def _finish(self) -> None:
         with self._shipped_weights():
             self.model.eval().save(self.output / MODEL, training=self.record())
-
-    def _report(self, event: Event, on_event: Callable[[Event], None] | None) -> None:
-        if self.log is None:
-            return
-        self.log.write(**event)
-        if on_event is not None:
-            on_event(event)
 
     def _begin_stage(self) -> None:
         """Do what is due before the first step of a stage."""
@@ -361,14 +298,9 @@ class ImageTrainer:
             )
             raise CheckpointError(msg)
         self.parts.load(folder)
-        self.step = int(document["step"])
-        self.amendments = list(document.get("amendments", []))
+        self._go_on(document, changes)
         self.unreadable = dict(document.get("unreadable_images", {}))
         self.initialized_from = document.get("initialized_from", {})
-        if changes:
-            was_is = {key: list(values) for key, values in changes.items()}
-            self.amendments.append({"step": self.step, "changes": was_is})
-        self.trained_seconds = float(document["trained_seconds"])
         return True
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from provq_protein.quantize import CodeUsage
+from provq_protein.runs.loop import Event
 from provq_vision.images.batches import center_batches
 from provq_vision.images.crops import to_bytes, to_floats
 from provq_vision.images.listing import ImageSet
@@ -15,7 +16,6 @@ from provq_vision.images.pictures import grid
 from provq_vision.metrics.fidelity import psnr, ssim
 from provq_vision.model.autoencoder import ImageAutoencoder
 from provq_vision.training.config import ImageTrainingConfig
-from provq_vision.training.events import Event
 
 _BATCH = 64
 

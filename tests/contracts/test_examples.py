@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,17 @@ def run(command: list[str], folder: Path) -> None:
     )
 
 
-def run_document(path: Path, folder: Path) -> int:
-    """Run every block of a document in a folder; return how many commands and programs ran."""
+def run_document(path: Path, folder: Path, *, accepted: tuple[str, ...] = ()) -> int:
+    """
+    Run every block of a document in a folder; return how many commands and programs ran.
+
+    Warnings of programs are errors, but for those that filters as of ``python -W`` accept.
+    """
+    filters = [word for one in ("error", *accepted) for word in ("-W", one)]
     count = 0
     for language, block in blocks(path):
         if language == "python":
-            run([sys.executable, "-W", "error", "-c", block], folder)
+            run([sys.executable, *filters, "-c", block], folder)
             count += 1
         else:
             for command in commands(block):
@@ -97,7 +103,7 @@ def test_a_failing_command_in_a_document_is_noticed(tmp_path: Path) -> None:
 
 def test_an_unclosed_or_unnamed_fence_does_not_hide_a_command(repo_root: Path) -> None:
     # Only `bash` and `python` blocks run, so a block in another dialect would never be checked.
-    for name in ("README.md", "docs/formats.md", "docs/quantizers.md"):
+    for name in ("README.md", "docs/formats.md", "docs/language_models.md", "docs/quantizers.md"):
         path = repo_root / name
         fences = re.findall(r"^```(\w*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(fences[::2]) <= {"bash", "python", "text", "json"}, path
@@ -107,3 +113,17 @@ def test_an_unclosed_or_unnamed_fence_does_not_hide_a_command(repo_root: Path) -
 def test_the_page_on_images_runs_as_shown(repo_root: Path, tmp_path: Path) -> None:
     pytest.importorskip("PIL", reason="images need the extra 'vision'")
     assert run_document(repo_root / "docs" / "vision.md", tmp_path) >= 7
+
+
+def test_the_page_on_other_libraries_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    if find_spec("torch_geometric") is None:
+        pytest.skip("graphs need the extra 'interop'")
+    # Some releases of torch-geometric compile TorchScript when they are imported.
+    accepted = ("ignore:`torch.jit:DeprecationWarning",)
+    assert run_document(repo_root / "docs" / "interop.md", workplace, accepted=accepted) >= 1
+
+
+def test_the_page_on_language_models_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    if find_spec("transformers") is None:
+        pytest.skip("its tokenizers need the extra 'plm'")
+    assert run_document(repo_root / "docs" / "language_models.md", workplace) >= 4

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from provq_protein.runs.loop import METRICS
 from provq_protein.training.config import load_recipe
-from provq_protein.training.trainer import METRICS, Trainer
+from provq_protein.training.trainer import Trainer
 
 pytestmark = pytest.mark.golden
 

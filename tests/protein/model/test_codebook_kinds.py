@@ -10,8 +10,9 @@ from provq_protein.errors import ConfigError
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.model.config import CodebookConfig
 from provq_protein.quantize import METHODS
+from provq_protein.runs.loop import MODEL
 from provq_protein.training.config import load_recipe
-from provq_protein.training.trainer import MODEL, Trainer
+from provq_protein.training.trainer import Trainer
 
 KINDS = get_args(get_type_hints(CodebookConfig)["kind"])
 

@@ -7,8 +7,9 @@ from torch import nn
 from provq_protein.errors import CheckpointError
 from provq_protein.runs import checkpoint
 from provq_protein.runs.averages import WeightAverages
+from provq_protein.runs.loop import CHECKPOINT, MODEL
 from provq_protein.training.config import load_recipe
-from provq_protein.training.trainer import CHECKPOINT, MODEL, Trainer
+from provq_protein.training.trainer import Trainer
 
 pytest.importorskip("h5py", reason="training needs the extra 'train'")
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import CHECKPOINT, MODEL
 from provq_protein.training.config import load_recipe
 from provq_protein.training.optimizer import make_optimizer
-from provq_protein.training.trainer import CHECKPOINT, MODEL, Trainer
+from provq_protein.training.trainer import Trainer
 
 pytest.importorskip("h5py", reason="training needs the extra 'train'")
 

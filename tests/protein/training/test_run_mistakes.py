@@ -10,10 +10,11 @@ import torch
 from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import CHECKPOINT, METRICS, MODEL
 from provq_protein.structure.backbone import Backbone
 from provq_protein.training.config import load_recipe
 from provq_protein.training.store import build_store
-from provq_protein.training.trainer import BEST, CHECKPOINT, METRICS, MODEL, Trainer
+from provq_protein.training.trainer import BEST, Trainer
 
 pytest.importorskip("h5py", reason="training needs the extra 'train'")
 

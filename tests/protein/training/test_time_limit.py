@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from provq_protein.runs import checkpoint, processes
-from provq_protein.training import trainer as trainer_module
+from provq_protein.runs import checkpoint, loop, processes
+from provq_protein.runs.loop import CHECKPOINT, MODEL
 from provq_protein.training.config import load_recipe
 from provq_protein.training.store import save_store
-from provq_protein.training.trainer import CHECKPOINT, MODEL, Trainer
+from provq_protein.training.trainer import Trainer
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 def test_pieces_of_a_time_limit_make_the_unbroken_run(tiny_store, tmp_path, monkeypatch):
     Trainer(load_recipe("smoke"), tiny_store, tmp_path / "whole").run()
     clock = Clock()
-    monkeypatch.setattr(trainer_module, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
     monkeypatch.setattr(processes, "time", clock)
     steps = [0]
     while steps[-1] < 16:

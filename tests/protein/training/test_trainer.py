@@ -13,9 +13,10 @@ import torch
 from provq_protein.errors import ConfigError
 from provq_protein.model.autoencoder import StructureAutoencoder
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import CHECKPOINT, METRICS, MODEL
 from provq_protein.training.config import load_recipe, recipe_names
 from provq_protein.training.store import save_store
-from provq_protein.training.trainer import CHECKPOINT, METRICS, MODEL, Trainer
+from provq_protein.training.trainer import Trainer
 
 pytest.importorskip("h5py", reason="training needs the extra 'train'")
 

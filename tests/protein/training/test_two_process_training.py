@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import CHECKPOINT, METRICS, MODEL
 from provq_protein.training.config import load_recipe
 from provq_protein.training.store import save_store
-from provq_protein.training.trainer import BEST, CHECKPOINT, METRICS, MODEL, Trainer
+from provq_protein.training.trainer import BEST, Trainer
 
 pytest.importorskip("h5py", reason="training needs the extra 'train'")
 pytestmark = pytest.mark.slow

@@ -1,6 +1,7 @@
 """Weights of autoregressive models: our folders, and what LlamaGen released."""
 
 import argparse
+import dataclasses
 import json
 
 import pytest
@@ -45,6 +46,19 @@ def test_a_model_in_half_precision_is_kept_in_single(model, tmp_path):
     found = TrainedGpt.load(tmp_path / "gpt").model
     assert found.output.weight.dtype == torch.float32
     assert torch.equal(found.output.weight, model.output.weight.float())
+
+
+def test_the_fingerprint_is_the_one_that_the_folder_records(model, config, folder):
+    found = TrainedGpt.load(folder)
+    recorded = json.loads((folder / checkpoint.CONFIG).read_text())["fingerprint"]
+    assert found.fingerprint() == recorded
+    assert TrainedGpt(model, "f" * 16).fingerprint() == recorded
+    other = Gpt(dataclasses.replace(config, dropout=0.3))
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        model.output.weight[0, 0] += 1e-6
+    changed = {TrainedGpt(each, TOKENIZER).fingerprint() for each in (model, other)}
+    assert len(changed | {recorded}) == 3
 
 
 def test_only_the_tokenizer_of_the_training_is_accepted(folder):

@@ -30,6 +30,13 @@ def test_images_are_the_same_in_one_and_two_shards_and_any_order(model, guidance
             assert torch.equal(draw(rows), whole[rows])
 
 
+def test_every_bit_of_a_seed_counts(model):
+    # Seeds of a set lie within 2 ** 32 of each other, those of two sets do not.
+    seeds = [5, 5 + 2**32, 5 + 2**62, 2**63 - 1]
+    images = sample(model, [0] * len(seeds), seeds=seeds)
+    assert len({tuple(image.flatten().tolist()) for image in images}) == len(seeds)
+
+
 def test_an_image_is_computed_in_one_row_of_batches_of_one_size(model, monkeypatch):
     # On several threads the place in a batch decides how sums are rounded: ids that are equal by
     # good luck would hide that it had changed.

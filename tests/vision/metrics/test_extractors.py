@@ -73,6 +73,33 @@ def test_features_do_not_depend_on_the_batch(efficientnet):
 
 
 @needs_weights
+def test_one_pass_gives_what_three_would(efficientnet):
+    images = _photo_like(count=6)
+    seen = efficientnet.perceive(images)
+    network = efficientnet._network
+    assert torch.equal(seen.pooled, efficientnet(images))
+    expected = torch.cat([network(part) for part in images.split(4)])
+    assert torch.equal(seen.logits, expected)
+    wide = []
+    layer = network.blocks[extractors.SPATIAL_BLOCK].depthwise_conv
+    hook = layer.register_forward_hook(lambda _layer, inputs, _output: wide.append(inputs[0]))
+    network(images[:4])
+    hook.remove()
+    # The last block before the maps shrink to 7 x 7.
+    assert (layer.stride, wide[0].shape[2:]) == ((1, 1), (14, 14))
+    maps = seen.spatial.reshape(6, 14, 14, 7)
+    assert torch.equal(maps[:4].permute(0, 3, 1, 2), wide[0][:, :7])
+    assert seen.spatial.shape[1] == efficientnet.spatial_dim
+    assert (maps.min(), maps.std(dim=0).max() > 0.1) == (0.0, True)
+
+
+@needs_weights
+def test_spatial_features_have_their_own_name(efficientnet):
+    assert efficientnet.spatial_id != efficientnet.id
+    assert "block-10-wide-first-7" in efficientnet.spatial_id
+
+
+@needs_weights
 def test_all_of_an_image_counts(efficientnet):
     images = _photo_like(count=1, height=256, width=256)
     marked = images.clone()
@@ -182,7 +209,7 @@ def test_inception_is_that_of_torch_fidelity(monkeypatch, tmp_path, torch_fideli
     with monkeypatch.context() as patch:
         patch.setattr(torch_fidelity, "load_state_dict_from_url", lambda *a, **k: {})
         patch.setattr(kind, "load_state_dict", lambda self, state: None)
-        network = kind("any", ["2048"])
+        network = kind("any", ["2048", "logits_unbiased", "logits"])
     path = tmp_path / "weights.pth"
     torch.save(network.state_dict(), path)
     digest = inception.file_sha256(path)
@@ -194,7 +221,22 @@ def test_inception_is_that_of_torch_fidelity(monkeypatch, tmp_path, torch_fideli
     images = _photo_like(count=1, height=32, width=32)
     features = extractor(images)
     assert features.shape == (1, extractor.dim)
-    assert torch.equal(features, network(images)[0])
+    pooled, unbiased, biased = network(images)
+    assert torch.equal(features, pooled)
+
+    seen = extractor.perceive(images)
+    assert torch.equal(seen.pooled, pooled)
+    assert torch.equal(seen.logits, unbiased)
+    assert not torch.equal(unbiased, biased)
+    maps = []
+    hook = network.Mixed_6d.branch1x1.register_forward_hook(lambda *found: maps.append(found[2]))
+    network(images)
+    hook.remove()
+    # By position, then by channel, as TensorFlow keeps them.
+    assert torch.equal(seen.spatial.reshape(17, 17, 7), maps[0][0, :7].permute(1, 2, 0))
+    assert seen.spatial.shape == (1, extractor.spatial_dim) == (1, 2023)
+    # No hook is left behind.
+    assert torch.equal(extractor.perceive(images).spatial, seen.spatial)
 
     torch.save({"fc.weight": torch.zeros(2)}, path)
     monkeypatch.setattr(inception, "_PUBLISHED", inception.file_sha256(path)[:8])

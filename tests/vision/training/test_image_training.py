@@ -10,6 +10,7 @@ from PIL import Image
 
 from provq_protein.errors import CheckpointError, ConfigError
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import CHECKPOINT, METRICS, MODEL
 from provq_vision.images.batches import center_batches
 from provq_vision.images.crops import to_bytes, to_floats
 from provq_vision.metrics.fidelity import psnr
@@ -17,7 +18,7 @@ from provq_vision.model import ImageAutoencoder
 from provq_vision.model.perceptual import NoPerceptualLoss
 from provq_vision.training.config import load_recipe
 from provq_vision.training.data import training_images
-from provq_vision.training.trainer import CHECKPOINT, METRICS, MODEL, SAMPLES, ImageTrainer
+from provq_vision.training.trainer import SAMPLES, ImageTrainer
 from provq_vision.training.validation import validate
 
 CODES = "quantizer.codebook."

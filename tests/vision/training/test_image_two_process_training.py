@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import METRICS, MODEL
 from provq_vision.model.perceptual import NoPerceptualLoss
 from provq_vision.training.config import load_recipe
 from provq_vision.training.data import training_images
-from provq_vision.training.trainer import METRICS, MODEL, ImageTrainer
+from provq_vision.training.trainer import ImageTrainer
 
 pytestmark = pytest.mark.slow
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from provq_protein.runs import checkpoint
+from provq_protein.runs.loop import CHECKPOINT, MODEL
 from provq_vision.cli import main
 from provq_vision.model import ImageAutoencoder
 from provq_vision.model.llamagen import CODES
 from provq_vision.training.config import load_recipe
-from provq_vision.training.trainer import CHECKPOINT, MODEL
 
 SHORT = [
     "steps=4",

@@ -1,0 +1,1 @@
+"""What do progressively quantized tokens change for a model that draws images?"""

@@ -1,0 +1,1 @@
+"""What do the paper's experiments on images cost?"""

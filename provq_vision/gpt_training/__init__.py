@@ -1,0 +1,1 @@
+"""How does an autoregressive model learn the tokens of images?"""
