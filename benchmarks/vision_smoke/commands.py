@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 METRICS = "metrics.jsonl"
+# Networks and pictures are so small that threads would mostly wait for each other.
+_ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def call(*words: str) -> str:
@@ -30,7 +32,9 @@ def call(*words: str) -> str:
     SystemExit
         If it fails.
     """
-    done = subprocess.run(command(*words), stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command(*words), stdout=subprocess.PIPE, text=True, check=False, env=_ENVIRONMENT
+    )
     if done.returncode:
         sys.exit(f"FAILED: provq-vision {words[0]}: exit code {done.returncode}")
     return done.stdout
@@ -71,7 +75,7 @@ def kill_after(folder: Path, step: int, *words: str) -> None:
     SystemExit
         If it ends before.
     """
-    process = subprocess.Popen(command(*words))
+    process = subprocess.Popen(command(*words), env=_ENVIRONMENT)
     log = folder / METRICS
     wanted = f'{{"step": {step}, '
     while process.poll() is None:
