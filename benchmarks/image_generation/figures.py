@@ -6,7 +6,7 @@ from typing import Any
 
 from reporting.figures import common_style, digest_of, save_figure, shows
 
-from image_generation.results import Comparison, scores_of
+from image_generation.results import Comparison, Results, scores_of
 from image_generation.tables import SCORES, scales, title_of, values
 from provq_protein.errors import ConfigError
 from provq_protein.extras import require_extra
@@ -22,7 +22,7 @@ _COLORS = {"vanilla": "#000000", "vanilla_provq": "#0072B2"}
 _SPARE = "#D55E00"
 
 
-def paths(folder: Path) -> list[Path]:
+def paths(folder: Path, comparison: Comparison) -> list[Path]:
     """
     Return the files of the figures.
 
@@ -30,14 +30,16 @@ def paths(folder: Path) -> list[Path]:
     ----------
     folder : Path
         Where they lie.
+    comparison : Comparison
+        From `results.load_all`.
 
     Returns
     -------
     list of Path
-        SVG and PNG of curves and guidance, PNG of the samples.
+        SVG and PNG of curves and guidance, PNG of the samples where there are any.
     """
     drawn = [folder / f"{name}{end}" for name in (CURVES, GUIDANCE) for end in (".svg", ".png")]
-    return [*drawn, folder / f"{SAMPLES}.png"]
+    return [*drawn, folder / f"{SAMPLES}.png"] if pictured(comparison) else drawn
 
 
 def is_current(path: Path, comparison: Comparison) -> bool:
@@ -83,10 +85,27 @@ def draw(comparison: Comparison, results: Path, folder: Path) -> None:
     with common_style(_PURPOSE):
         save_figure(_curves(comparison), folder / CURVES, digests[CURVES])
         save_figure(_guidance(comparison), folder / GUIDANCE, digests[GUIDANCE])
-        figure = _samples(comparison, results)
-        figure.savefig(
-            folder / f"{SAMPLES}.png", dpi=150, metadata={"Description": digests[SAMPLES]}
-        )
+        if pictured(comparison):
+            _samples(comparison, results).savefig(
+                folder / f"{SAMPLES}.png", dpi=150, metadata={"Description": digests[SAMPLES]}
+            )
+
+
+def pictured(comparison: Comparison) -> dict[str, Results]:
+    """
+    Return the runs whose pictures are shown.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `results.load_all`.
+
+    Returns
+    -------
+    dict of str to mapping
+        Results by row, of the seed that is shown.
+    """
+    return {key: runs[SEED] for key, runs in comparison.runs.items() if SEED in runs}
 
 
 def _digests(comparison: Comparison) -> dict[str, str]:
@@ -153,7 +172,7 @@ def _guidance(comparison: Comparison) -> Any:  # noqa: ANN401
 
 def _samples(comparison: Comparison, results: Path) -> Any:  # noqa: ANN401
     """Show the pictures of one seed side by side."""
-    shown = {key: runs[SEED] for key, runs in comparison.runs.items() if SEED in runs}
+    shown = pictured(comparison)
     figure = _figure(3.9 * len(shown), 4.2)
     for axes, (key, run) in zip(
         figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True

@@ -99,8 +99,7 @@ def document(comparison: Comparison, folder: str) -> str:
         ),
         _markdown(scale_table(comparison)),
         "## Samples",
-        f"![Samples of both models]({folder}{figures.SAMPLES}.png)",
-        _samples(comparison),
+        _samples(comparison, folder),
         "## Curves",
         f"![Loss over steps]({folder}{figures.CURVES}.svg)",
         "Lines are training with dropout, means over windows of steps; points are validation.",
@@ -149,13 +148,16 @@ def _paper(comparison: Comparison) -> str:
     )
 
 
-def _samples(comparison: Comparison) -> str:
+def _samples(comparison: Comparison, folder: str) -> str:
+    if not figures.pictured(comparison):
+        return "No run of the seed that is pictured has been measured."
     run = _first(comparison)
-    return _wrapped(
+    note = _wrapped(
         f"Models of seed {figures.SEED}, guidance {main_scale(comparison):g}, seed 0 of the "
         "samples, not chosen. A row is a class, and an image at one place has the same random "
         f"numbers on both sides. {run['per_class']} such images of each class are measured."
     )
+    return f"![Samples of both models]({folder}{figures.SAMPLES}.png)\n\n{note}"
 
 
 def _runs(comparison: Comparison) -> str:

@@ -1,13 +1,11 @@
 """What does ``provq-protein`` do with its command line?"""
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from provq_protein import __version__
-from provq_protein.errors import ProvqError
+from provq_protein.runs.command_line import EXIT_CODES, carry_out
 
 # One module each, with `add_parser(subparsers)` and `run(args) -> int`. They are imported for
 # `--help`, so none of them may import torch before it runs.
@@ -25,15 +23,7 @@ COMMANDS = (
     "doctor",
 )
 
-OK, SOME_INPUT_FAILED, USAGE_ERROR = 0, 1, 2
-# What a shell reports for a program that was ended by SIGINT, or SIGPIPE.
-_INTERRUPTED, _READER_GONE = 130, 141
-
 _DESCRIPTION = "Turn protein structure files into discrete tokens, and tokens into structures."
-_EPILOG = (
-    "exit codes: 0 all went well; 1 some input could not be used (the reason is on stderr, the "
-    "rest was done); 2 the command line cannot be carried out"
-)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         Its result has ``run``, the function that carries out the subcommand.
     """
     parser = argparse.ArgumentParser(
-        prog="provq-protein", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False
+        prog="provq-protein", description=_DESCRIPTION, epilog=EXIT_CODES, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"provq {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -74,21 +64,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         With code 2 if the arguments cannot be parsed, 0 after ``--help``.
     """
-    args = build_parser().parse_args(argv)
-    try:
-        code = args.run(args)
-        sys.stdout.flush()
-    except ProvqError as error:
-        print(f"provq-protein {args.command}: error: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would flush once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _READER_GONE
-    except KeyboardInterrupt:
-        print(f"provq-protein {args.command}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except OSError as error:
-        print(f"provq-protein {args.command}: error: {error}", file=sys.stderr)
-        return SOME_INPUT_FAILED
-    return code
+    return carry_out("provq-protein", build_parser().parse_args(argv))

@@ -347,6 +347,14 @@ def test_a_changed_page_or_figure_is_stale(module, folder, tmp_path, capsys):
     assert "vision_generation_curves" not in stale
 
 
+def test_a_page_without_the_pictured_seed_names_no_picture(module, folder, tmp_path):
+    for row in ("vanilla", "vanilla_provq"):
+        (folder / f"{row}.0.json").unlink()
+    assert module("table").main(["--results", str(folder), "--page", str(tmp_path / "p.md")]) == 0
+    assert "vision_generation_samples" not in (tmp_path / "p.md").read_text()
+    assert not (tmp_path / "vision_generation_samples.png").exists()
+
+
 def test_a_folder_without_results_is_refused(module, tmp_path, capsys):
     assert module("table").main(["--results", str(tmp_path), "--page", str(tmp_path / "p.md")]) == 2
     assert "measure.py" in capsys.readouterr().err
