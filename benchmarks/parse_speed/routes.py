@@ -163,7 +163,9 @@ def atom_array(data: bytes, file_format: str, altloc: str = "first") -> AtomArra
             file = PDBFile.read(io.StringIO(data.decode()))
             return cast("AtomArray", file.get_structure(model=1, altloc=altloc))
         file = _cif_file(data, file_format)
-        return cast("AtomArray", get_structure(file, model=1, altloc=altloc))
+        # What the default is depends on the release.
+        found = get_structure(file, model=1, altloc=altloc, use_author_fields=True)
+        return cast("AtomArray", found)
 
 
 def check(content: Content) -> None:

@@ -186,10 +186,12 @@ class PackedEncoder:
 
     def _later(self, features: Tensor, layers: _Layers, frames: Frames, queries: int) -> Tensor:
         normed = layers.norm(features)
-        asked = normed[:, :queries]
+        # One matrix: of a part of each set PyTorch would make as many products as there are sets,
+        # each with its own copy of the weight.
+        asked = normed[:, :queries].flatten(0, 1)
         tables = layers.attention
         attended = attend(
-            self._linear(asked, tables.query.T, tables.query_bias),
+            self._linear(asked, tables.query.T, tables.query_bias).unflatten(0, (-1, queries)),
             self._linear(normed, tables.key_value.T, tables.key_value_bias),
             frames,
             tables.distance_scale,

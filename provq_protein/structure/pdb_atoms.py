@@ -15,6 +15,7 @@ BLANK_CHAIN = "_"
 
 _LINE_WIDTH = 80
 _COORDINATES_END = 54
+_HYBRID_36 = re.compile(r"[A-Z][A-Z0-9]{3}|[a-z][a-z0-9]{3}")
 _ALPHAFOLD_TITLE = re.compile(r"\s*ALPHAFOLD\b.*\bPREDICTION\b", re.IGNORECASE)
 
 
@@ -294,11 +295,17 @@ def _before_last_ter(
 
 
 def _number_of(word: str) -> int:
-    """Read a residue number, in hybrid-36 where four digits were not enough."""
+    """
+    Read a residue number, in hybrid-36 where four digits were not enough.
+
+    Behind 9999 come the 26 * 36**3 words of base 36 from A000 to ZZZZ, then as many of small
+    letters (R. W. Grosse-Kunstleve, N. K. Sauter and P. D. Adams, cctbx's ``hybrid_36``).
+    """
     try:
         return int(word)
     except ValueError:
-        # Imported when it is needed: it takes as long as a small file to encode.
-        from biotite.structure.io.pdb.hybrid36 import decode_hybrid36
-
-        return decode_hybrid36(word)
+        if not _HYBRID_36.fullmatch(word.strip()):
+            raise
+        word = word.strip()
+        number = int(word, 36) - 10 * 36**3 + 10_000
+        return number + 26 * 36**3 * word[0].islower()

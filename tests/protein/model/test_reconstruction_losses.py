@@ -298,7 +298,8 @@ def test_padding_a_batch_changes_nothing(valid: Tensor) -> None:
         pad(classes, 1, (1,)),
         present=torch.arange(LENGTH + extra).expand(BATCH, -1) < LENGTH,
     )
-    torch.testing.assert_close(terms_of(got), expected)
+    # Single precision: sums over longer arrays may be taken in another order.
+    torch.testing.assert_close(terms_of(got), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_total_is_the_sum_of_the_five_terms(valid: Tensor) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from provq_protein.errors import StructureError
 from provq_protein.structure import Backbone, read_backbones, write_backbone
+from provq_protein.structure.writing import write_models
 
 
 @pytest.fixture(params=["2xhe.pdb.gz", "4zhl.bcif", "1gbt.bcif.gz", "1a8o.cif"])
@@ -57,7 +58,7 @@ def test_biotite_reads_the_same_chain(chain: Backbone, tmp_path: Path) -> None:
     from biotite.structure.io.pdbx import CIFFile, get_structure
 
     write_backbone(tmp_path / "out.cif", chain)
-    atoms = get_structure(CIFFile.read(tmp_path / "out.cif"), model=1)
+    atoms = get_structure(CIFFile.read(tmp_path / "out.cif"), model=1, use_author_fields=True)
     kept = np.flatnonzero(chain.resolved)
     assert np.allclose(atoms.coord.reshape(-1, 3, 3), chain.coords[kept], atol=0.00051)
     assert set(atoms.chain_id) == {chain.chain_id}
@@ -139,4 +140,28 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     nowhere = Backbone.from_arrays(np.full((2, 3, 3), np.nan), chain_id="Q")
     with pytest.raises(StructureError, match="chain Q: no residue is resolved"):
         write_backbone(tmp_path / "a.cif", nowhere)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_of_one_chain_share_a_file(chain: Backbone, tmp_path: Path) -> None:
+    moved = dataclasses.replace(chain, coords=chain.coords + np.float32(7))
+    write_models(tmp_path / "out.cif", [chain, moved])
+    (first,), (second,) = (read_backbones(tmp_path / "out.cif", model=one) for one in (1, 2))
+    assert first.residue_ids == second.residue_ids
+    assert np.abs(second.coords - first.coords - 7).max() < 2e-3
+    gemmi = pytest.importorskip("gemmi")
+    structure = gemmi.read_structure(str(tmp_path / "out.cif"))
+    assert len(structure) == 2
+    serials = [atom.serial for model in structure for residue in model[0] for atom in residue]
+    assert serials == list(range(1, 6 * int(chain.resolved.sum()) + 1))
+
+
+def test_models_of_other_residues_or_none_are_refused(chain: Backbone, tmp_path: Path) -> None:
+    other = dataclasses.replace(chain, author_numbers=chain.author_numbers + np.int32(1))
+    renamed = dataclasses.replace(chain, chain_id="Z")
+    for model in (other, renamed):
+        with pytest.raises(StructureError, match="model 2 has other residues"):
+            write_models(tmp_path / "out.cif", [chain, model])
+    with pytest.raises(StructureError, match="no model to write"):
+        write_models(tmp_path / "out.cif", [])
     assert list(tmp_path.iterdir()) == []

@@ -155,7 +155,7 @@ def test_damage_elsewhere_hides_no_bomb(tree: dict, columns: object) -> None:
 
 def test_values_within_values_are_refused_as_damage(tree: dict) -> None:
     make_bomb(tree, "Cartn_x")
-    deep = msgspec.Raw(b"\x91" * 3000 + b"\xc0")
+    deep = msgspec.Raw(b"\x91" * 200_000 + b"\xc0")
     content = msgspec.msgpack.encode({"deep": deep} | tree)
     with pytest.raises(StructureError, match="cannot be read as BinaryCIF"):
         backbones_of_bytes(content, source="x.bcif")

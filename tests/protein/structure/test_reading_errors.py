@@ -136,6 +136,30 @@ def test_numbers_that_are_none(pdb, write_file) -> None:
     assert "line 2: the residue number is '***'" in reason(write_file(pdb.text()))
 
 
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [
+        ("9999", 9999),
+        ("A000", 10_000),
+        ("ZZZZ", 1_223_055),
+        ("a000", 1_223_056),
+        ("zzzz", 2_436_111),
+    ],
+)
+def test_numbers_beyond_four_digits(pdb, write_file, word: str, number: int) -> None:
+    pdb.residue("GLY", 1)
+    pdb.lines = [f"{line[:22]}{word}{line[26:]}" for line in pdb.lines]
+    (chain,) = read_backbones(write_file(pdb.text()))
+    assert chain.author_numbers.tolist() == [number]
+
+
+@pytest.mark.parametrize("word", ["A0", "Aa00", "1A00", "A-00"])
+def test_words_that_are_no_numbers(pdb, write_file, word: str) -> None:
+    pdb.residue("GLY", 1)
+    pdb.lines[1] = f"{pdb.lines[1][:22]}{word:>4}{pdb.lines[1][26:]}"
+    assert f"line 2: the residue number is '{word}'" in reason(write_file(pdb.text()))
+
+
 def test_an_atom_record_that_stops_early(pdb, write_file) -> None:
     pdb.residue("GLY", 1)
     text = "\n".join(pdb.lines)
