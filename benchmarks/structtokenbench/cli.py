@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if everything was measured, 1 if some measurement failed (each has its reason), 2 if the
         command cannot be served.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         return arguments.run(arguments)
     except ProvqError as error:
@@ -46,7 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _PROBLEMS
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """
+    Return the parser of all subcommands.
+
+    Returns
+    -------
+    ArgumentParser
+        Its result has ``run``, the function that carries out the subcommand.
+    """
     parser = argparse.ArgumentParser(
         prog="structtokenbench",
         description="Judge structure tokenizers: 12 probe tasks, use of codes, sensitivity.",

@@ -17,7 +17,9 @@ from provq_protein.model.closed_loop import codes_along_chains
 from provq_protein.model.config import ModelConfig
 from provq_protein.model.folder_checks import check_fingerprint, check_shapes, model_config
 from provq_protein.model.growth_decoder import GrowthDecoderOutput
+from provq_protein.model.id_decoder import IdDecoder
 from provq_protein.model.parts import build_course, build_decoder, build_encoder, build_quantizer
+from provq_protein.model.saving import write_model
 from provq_protein.model.transformer_decoder import TransformerDecoderOutput
 from provq_protein.quantize import ALWAYS_HARD, ProgressiveSchedule, Quantized
 from provq_protein.runs import checkpoint
@@ -276,6 +278,8 @@ class StructureAutoencoder(nn.Module):
         Tensor, shape=(batch, residue, 3, 3), dtype=float32
             N, CA and C, in Angstrom, in an arbitrary pose.
         """
+        if isinstance(self.decoder, IdDecoder):
+            return self.decoder(indices, resolved, residue_numbers, present).coords
         codes = self.codebook()[indices]
         leaps = self._leaps(indices)
         return self.decode_latents(codes, resolved, residue_numbers, present, leaps=leaps)
@@ -342,18 +346,7 @@ class StructureAutoencoder(nn.Module):
         training : mapping
             How the model was made, for its card (JSON values).
         """
-        document = {
-            "format": "provq-model",
-            "format_version": checkpoint.FORMAT_VERSION,
-            "fingerprint": self.fingerprint(),
-            "model": to_mapping(self.config),
-            "training": dict(training),
-        }
-        checkpoint.save_folder(
-            folder,
-            {checkpoint.WEIGHTS: self.state_dict()},
-            {checkpoint.CONFIG: document},
-        )
+        write_model(self, folder, training=training)
 
     @classmethod
     def load(cls, folder: Path) -> "StructureAutoencoder":

@@ -8,6 +8,7 @@ from provq_protein.model.chain_decoder import ChainDecoderConfig
 from provq_protein.model.chain_encoder import ChainEncoderConfig
 from provq_protein.model.geometric_encoder import GeometricEncoderConfig
 from provq_protein.model.growth_decoder import GrowthDecoderConfig
+from provq_protein.model.id_decoder import IdDecoderConfig
 from provq_protein.model.neighborhood_encoder import NeighborhoodEncoderConfig
 from provq_protein.model.sizes import check_sizes
 from provq_protein.model.transformer_decoder import TransformerDecoderConfig
@@ -22,6 +23,7 @@ DECODER_KINDS = {
     "growth": GrowthDecoderConfig,
     "chain": ChainDecoderConfig,
     "transformer": TransformerDecoderConfig,
+    "ids": IdDecoderConfig,
 }
 
 
@@ -68,17 +70,17 @@ class ModelConfig:
         By ``kind``: "neighborhood", "chain" or "geometric".
     codebook : CodebookConfig
         The codes.
-    decoder : GrowthDecoderConfig, ChainDecoderConfig or TransformerDecoderConfig
-        By ``kind``: "growth", "chain" or "transformer".
+    decoder : GrowthDecoderConfig, ChainDecoderConfig, TransformerDecoderConfig or IdDecoderConfig
+        By ``kind``: "growth", "chain", "transformer" or "ids".
     """
 
     encoder: NeighborhoodEncoderConfig | ChainEncoderConfig | GeometricEncoderConfig = field(
         metadata={KINDS: ENCODER_KINDS}
     )
     codebook: CodebookConfig
-    decoder: GrowthDecoderConfig | ChainDecoderConfig | TransformerDecoderConfig = field(
-        metadata={KINDS: DECODER_KINDS}
-    )
+    decoder: (
+        GrowthDecoderConfig | ChainDecoderConfig | TransformerDecoderConfig | IdDecoderConfig
+    ) = field(metadata={KINDS: DECODER_KINDS})
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -89,10 +91,12 @@ class ModelConfig:
                 "steps that the one puts into latents are those by which the other grows"
             )
             raise ConfigError(msg)
-        if self.encoder.latent_dim != self.decoder.latent_dim:
+        # A decoder of ids sees no latent.
+        taken = None if isinstance(self.decoder, IdDecoderConfig) else self.decoder.latent_dim
+        if taken is not None and self.encoder.latent_dim != taken:
             msg = (
                 f"encoder.latent_dim ({self.encoder.latent_dim}) and decoder.latent_dim "
-                f"({self.decoder.latent_dim}) must be equal"
+                f"({taken}) must be equal"
             )
             raise ConfigError(msg)
         breaks = self.encoder.break_codes if isinstance(self.encoder, ChainEncoderConfig) else 0

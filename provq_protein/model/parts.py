@@ -6,12 +6,13 @@ from provq_protein.model.chain_encoder import ChainEncoder, ChainEncoderConfig
 from provq_protein.model.config import ModelConfig
 from provq_protein.model.geometric_encoder import GeometricEncoder, GeometricEncoderConfig
 from provq_protein.model.growth_decoder import GrowthDecoder, GrowthDecoderConfig
+from provq_protein.model.id_decoder import IdDecoder, IdDecoderConfig
 from provq_protein.model.neighborhood_encoder import NeighborhoodEncoder
 from provq_protein.model.transformer_decoder import TransformerDecoder
 from provq_protein.quantize import ProgressiveQuantizer, ProgressiveSchedule, build_method
 
 Encoder = GeometricEncoder | NeighborhoodEncoder
-Decoder = GrowthDecoder | TransformerDecoder
+Decoder = GrowthDecoder | TransformerDecoder | IdDecoder
 
 # Kinds of codebook that have another name among quantization methods.
 _METHOD_NAMES = {"free": "vanilla", "linear": "aminoaseed"}
@@ -99,11 +100,13 @@ def build_decoder(config: ModelConfig) -> Decoder:
 
     Returns
     -------
-    GrowthDecoder or TransformerDecoder
+    GrowthDecoder, TransformerDecoder or IdDecoder
         With fresh weights.
     """
     if isinstance(config.decoder, ChainDecoderConfig):
         return ChainDecoder(config.decoder)
     if isinstance(config.decoder, GrowthDecoderConfig):
         return GrowthDecoder(config.decoder)
+    if isinstance(config.decoder, IdDecoderConfig):
+        return IdDecoder(config.decoder, config.codebook.size)
     return TransformerDecoder(config.decoder)

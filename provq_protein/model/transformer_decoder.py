@@ -7,8 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from provq_protein.errors import ConfigError
-from provq_protein.geometry.frames import place_backbone, rotation_from_axes
 from provq_protein.model.sizes import check_sizes
+from provq_protein.model.transformer_blocks import (
+    FRAME_OUTPUTS,
+    TransformerBlock,
+    check_transformer,
+    output_head,
+    placed_residues,
+    run_blocks,
+)
 
 DISTANCE_BINS = 64
 DIRECTION_PAIRS = 6
@@ -17,14 +24,8 @@ DIRECTION_BINS = 16
 _ERROR_BINS = 64
 _CONFIDENCE_BINS = 50
 _PAIR_WIDTH = 128
-# The feed-forward layers are 8/3 of the width, rounded up to a multiple of this.
-_HIDDEN_MULTIPLE = 256
-# Angstrom per unit of the frame head's translation output.
-_TRANSLATION_SCALE = 10.0
-# Translation and two axes; the reference also predicts seven torsion angles and drops them.
-_FRAME_OUTPUTS = 9
+# The reference also predicts seven torsion angles and drops them.
 _TORSION_OUTPUTS = 14
-_AXIS_EPSILON = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,20 +67,7 @@ class TransformerDecoderConfig:
                 msg = f"decoder.{name} must be a positive whole number, got {value!r}"
                 raise ConfigError(msg)
         check_sizes("decoder", self)
-        if self.width % (2 * self.heads):
-            msg = (
-                f"decoder.width must be a multiple of 2 * heads = {2 * self.heads}, "
-                f"got {self.width}"
-            )
-            raise ConfigError(msg)
-        if self.rotary_base <= 1:
-            msg = f"decoder.rotary_base must exceed 1, got {self.rotary_base!r}"
-            raise ConfigError(msg)
-
-    @property
-    def hidden(self) -> int:
-        """Hidden width of the feed-forward layers."""
-        return -(-8 * self.width // (3 * _HIDDEN_MULTIPLE)) * _HIDDEN_MULTIPLE
+        check_transformer(self.width, self.heads, self.rotary_base)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,79 +101,6 @@ class TransformerDecoderOutput:
     hidden: Tensor
     error_logits: Tensor | None = None
     confidence_logits: Tensor | None = None
-
-
-def _head(width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, outputs)
-    )
-
-
-def _rotary_tables(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines (batch, 1, residue, head_dim / 2), in single precision."""
-    exponents = torch.arange(0, head_dim, 2, device=positions.device).float() / head_dim
-    angles = positions[:, None, :, None].float() * base**-exponents
-    return angles.cos(), angles.sin()
-
-
-def _rotate_by_position(vectors: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate (batch, head, residue, head_dim), pairing each feature with the other half's."""
-    cosines, sines = tables
-    first, second = vectors.float().chunk(2, dim=-1)
-    rotated = (first * cosines - second * sines, second * cosines + first * sines)
-    return torch.cat(rotated, dim=-1).to(vectors.dtype)
-
-
-class _SelfAttention(nn.Module):
-    """Bidirectional attention with normed queries and keys and rotary positions."""
-
-    def __init__(self, config: TransformerDecoderConfig) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.norm = nn.LayerNorm(config.width)
-        self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.query_norm = nn.LayerNorm(config.width, bias=False)
-        self.key_norm = nn.LayerNorm(config.width, bias=False)
-        self.output = nn.Linear(config.width, config.width, bias=False)
-
-    def forward(self, features: Tensor, rotary: tuple[Tensor, Tensor], visible: Tensor) -> Tensor:
-        """Return what the layer adds to its input; `visible` is bool (batch, 1, 1, residue)."""
-        query, key, value = self.query_key_value(self.norm(features)).chunk(3, dim=-1)
-        query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query_norm(query), self.key_norm(key), value)
-        )
-        query, key = _rotate_by_position(query, rotary), _rotate_by_position(key, rotary)
-        # A boolean mask: cast to float it would be added to the logits, and padding seen.
-        attended = functional.scaled_dot_product_attention(
-            query, key, value.to(query.dtype), attn_mask=visible
-        )
-        return self.output(attended.transpose(1, 2).flatten(-2))
-
-
-class _FeedForward(nn.Module):
-    def __init__(self, config: TransformerDecoderConfig) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(config.width)
-        self.gate_value = nn.Linear(config.width, 2 * config.hidden, bias=False)
-        self.output = nn.Linear(config.hidden, config.width, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return what the layer adds to its input."""
-        gate, value = self.gate_value(self.norm(features)).chunk(2, dim=-1)
-        return self.output(functional.silu(gate) * value)
-
-
-class _Block(nn.Module):
-    def __init__(self, config: TransformerDecoderConfig) -> None:
-        super().__init__()
-        self.attention = _SelfAttention(config)
-        self.feed_forward = _FeedForward(config)
-
-    def forward(self, features: Tensor, rotary: tuple[Tensor, Tensor], visible: Tensor) -> Tensor:
-        """Return the features (batch, residue, width) after both layers."""
-        features = features + self.attention(features, rotary, visible)
-        return features + self.feed_forward(features)
 
 
 class _PairHead(nn.Module):
@@ -244,15 +159,17 @@ class TransformerDecoder(nn.Module):
     def __init__(self, config: TransformerDecoderConfig) -> None:
         super().__init__()
         self.config = config
-        frame_outputs = _FRAME_OUTPUTS + _TORSION_OUTPUTS * config.confidence_heads
+        frame_outputs = FRAME_OUTPUTS + _TORSION_OUTPUTS * config.confidence_heads
         self.input = nn.Linear(config.latent_dim, config.width)
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(
+            TransformerBlock(config.width, config.heads) for _ in range(config.blocks)
+        )
         self.norm = nn.LayerNorm(config.width, bias=False)
-        self.frame_head = _head(config.width, frame_outputs)
+        self.frame_head = output_head(config.width, frame_outputs)
         self.pair_head = _PairHead(config)
-        self.residue_head = _head(config.width, config.num_classes)
+        self.residue_head = output_head(config.width, config.num_classes)
         self.confidence_head = (
-            _head(config.width, _CONFIDENCE_BINS) if config.confidence_heads else None
+            output_head(config.width, _CONFIDENCE_BINS) if config.confidence_heads else None
         )
 
     def forward(
@@ -288,16 +205,14 @@ class TransformerDecoder(nn.Module):
         """
         del residue_numbers
         known = resolved & present
-        latents = torch.where(known[..., None], latents, 0.0)
-        positions = known.cumsum(dim=1) - 1
-        head_dim = self.config.width // self.config.heads
-        rotary = _rotary_tables(positions, head_dim, self.config.rotary_base)
-        # A softmax over nothing is not a number: a chain of no known residue sees all.
-        visible = (known | ~known.any(dim=1, keepdim=True))[:, None, None, :]
-
-        features = self.input(latents)
-        for block in self.blocks:
-            features = block(features, rotary, visible)
+        features = self.input(torch.where(known[..., None], latents, 0.0))
+        features = run_blocks(
+            self.blocks,
+            features,
+            known,
+            heads=self.config.heads,
+            rotary_base=self.config.rotary_base,
+        )
         hidden = self.norm(features)
         wanted = self.training if with_pairs is None else with_pairs
         distances, directions, errors = self._pairs(hidden) if wanted else (None, None, None)
@@ -314,15 +229,7 @@ class TransformerDecoder(nn.Module):
 
     def _backbone(self, hidden: Tensor) -> Tensor:
         """Return coordinates (batch, residue, 3, 3) of ideal residues in predicted frames."""
-        outputs = self.frame_head(hidden).float()[..., :_FRAME_OUTPUTS]
-        translations, first, second = outputs.chunk(3, dim=-1)
-        first, second = (
-            axis / (axis.norm(dim=-1, keepdim=True) + _AXIS_EPSILON) for axis in (first, second)
-        )
-        with torch.autocast(hidden.device.type, enabled=False):
-            # The first output points from CA to C, the frame's first axis from C to CA.
-            rotations = rotation_from_axes(-first, second)
-            return place_backbone(rotations, _TRANSLATION_SCALE * translations)
+        return placed_residues(self.frame_head(hidden))
 
     def _pairs(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         distances, directions, *errors = self.pair_head(hidden)

@@ -1,12 +1,12 @@
 """How do structures become tokens without torch?"""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from provq_protein.hub.folders import model_folder, model_name
 from provq_protein.onnx_runtime.choosing import CodesAlongChain, Steps, nearest_codes
 from provq_protein.onnx_runtime.model_folder import EncoderFolder, load_encoder
 from provq_protein.onnx_runtime.networks import encoder_network
@@ -18,7 +18,6 @@ from provq_protein.onnx_runtime.surroundings import (
     frames_of,
     surroundings,
 )
-from provq_protein.runs.documents import default_model
 from provq_protein.structure.backbone import Backbone
 from provq_protein.structure.policies import CONTRACT, ResiduePolicy
 from provq_protein.tokens.inputs import OnProblem, StructureInput, per_chain
@@ -70,7 +69,13 @@ class OnnxStructureTokenizer:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path | None = None, *, threads: int | None = None
+        cls,
+        model: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
     ) -> "OnnxStructureTokenizer":
         """
         Load a trained tokenizer.
@@ -78,9 +83,16 @@ class OnnxStructureTokenizer:
         Parameters
         ----------
         model : str or Path, optional
-            A model folder. By default the model that is shipped with the package.
+            A model folder, or a repository of the Hugging Face Hub: ``"USER/NAME"`` or
+            ``"USER/NAME@REVISION"``. By default the model that is shipped with the package.
         threads : int, optional
             To compute with; by default `OMP_NUM_THREADS`, or all processors.
+        revision : str, optional
+            Branch, tag or commit of the repository.
+        cache_dir : str or Path, optional
+            Where repositories are kept; by default where ``huggingface_hub`` keeps them.
+        local_files_only : bool
+            Whether to take only what is there already.
 
         Returns
         -------
@@ -90,14 +102,18 @@ class OnnxStructureTokenizer:
         Raises
         ------
         CheckpointError
-            If the folder is absent, incomplete or damaged, or its model is of a kind that only
-            torch can run.
+            If there is no such folder or repository, it is incomplete or damaged, or its model
+            is of a kind that only torch can run.
+        ConfigError
+            If a revision of a folder is asked for.
         MissingExtraError
-            If ONNX Runtime is not installed.
+            If ONNX Runtime is not installed, or a repository is meant and ``huggingface_hub`` is
+            not.
         """
-        folder = default_model() if model is None else Path(model)
-        name = "default" if model is None else os.fspath(model)
-        return cls(load_encoder(folder), name=name, threads=threads)
+        folder = model_folder(
+            model, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        return cls(load_encoder(folder), name=model_name(model, revision), threads=threads)
 
     @property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from provq_protein.errors import CheckpointError
+from provq_protein.runs.documents import CARD as CARD
 from provq_protein.runs.documents import CONFIG as CONFIG
 from provq_protein.runs.documents import FORMAT_VERSION as FORMAT_VERSION
 from provq_protein.runs.documents import WEIGHTS as WEIGHTS
@@ -23,9 +24,10 @@ def save_folder(
     folder: Path,
     tensors: Mapping[str, Mapping[str, Tensor]],
     documents: Mapping[str, Mapping[str, Any]],
+    texts: Mapping[str, str] | None = None,
 ) -> None:
     """
-    Write tensor files and JSON files as one folder that appears whole or not at all.
+    Write tensor files, JSON files and texts as one folder that appears whole or not at all.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ def save_folder(
         Each written as safetensors.
     documents : mapping of file name to content
         Each written as JSON.
+    texts : mapping of file name to text, optional
+        Each written in UTF-8.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -46,6 +50,8 @@ def save_folder(
         for name, document in documents.items():
             text = json.dumps(document, indent=2, sort_keys=True)
             (temporary / name).write_text(text + "\n", encoding="utf-8")
+        for name, text in (texts or {}).items():
+            (temporary / name).write_text(text, encoding="utf-8", newline="\n")
         for path in temporary.iterdir():
             # safetensors and mkdtemp are private by default; an installed model is for everyone.
             path.chmod(0o644)

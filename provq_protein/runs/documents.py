@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,32 @@ from provq_protein.errors import CheckpointError
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+CARD = "README.md"
+EXPECTED_SCORES = "expected.json"
 FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelOrigin:
+    """
+    What a model folder says beside the model.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    training : mapping
+        How the model was made (JSON values); empty if that is not recorded.
+    card : str or None
+        The text of its model card; None if it has none.
+    expected_scores : str or None
+        What says how well it reconstructs; None if nothing does.
+    """
+
+    folder: Path
+    training: Mapping[str, Any]
+    card: str | None
+    expected_scores: str | None
 
 
 def default_model() -> Path:
@@ -69,6 +95,41 @@ def load_document(path: Path) -> dict[str, Any]:
         msg = f"{path}: expected a JSON object, got {type(document).__name__}"
         raise CheckpointError(msg)
     return document
+
+
+def read_origin(folder: Path) -> ModelOrigin:
+    """
+    Read what a model folder says beside the model.
+
+    Parameters
+    ----------
+    folder : Path
+        A model folder.
+
+    Returns
+    -------
+    ModelOrigin
+        A card that is no text counts as none: the model can be used without it.
+
+    Raises
+    ------
+    CheckpointError
+        If the configuration file is missing or damaged.
+    """
+    training = load_document(folder / CONFIG).get("training")
+    return ModelOrigin(
+        folder,
+        training if isinstance(training, dict) else {},
+        card=_text(folder / CARD),
+        expected_scores=_text(folder / EXPECTED_SCORES),
+    )
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def check_format(folder: Path, document: Mapping[str, Any]) -> None:

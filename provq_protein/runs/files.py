@@ -1,5 +1,6 @@
-"""How does a file appear under its name only when it is complete?"""
+"""How does a file appear under its name only when it is complete, and what is its identity?"""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -68,3 +69,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """
+    Return the identity of a file's content.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        SHA-256 of its bytes, 64 hex digits.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

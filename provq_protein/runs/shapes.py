@@ -1,11 +1,13 @@
 """Which tensors would a module hold, before memory is spent on them?"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Size, Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 _FILLING = {Tensor.normal_, Tensor.uniform_, Tensor.zero_, Tensor.fill_}
 _DRAWING = {torch.randn, torch.rand}
@@ -57,5 +59,30 @@ def shapes_of(build: Callable[[], nn.Module]) -> dict[str, Size]:
     >>> shapes_of(lambda: nn.Linear(1_000_000, 1_000_000))["bias"]
     torch.Size([1000000])
     """
+    return {name: value.shape for name, value in without_memory(build).state_dict().items()}
+
+
+def without_memory(build: Callable[[], _Module]) -> _Module:
+    """
+    Build a module whose tensors have shapes and no values.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the module.
+
+    Returns
+    -------
+    Module
+        On the device ``meta``: it computes nothing until tensors are assigned to it, with
+        ``load_state_dict(tensors, assign=True)``.
+
+    Examples
+    --------
+    >>> empty = without_memory(lambda: nn.Linear(2, 1))
+    >>> _ = empty.load_state_dict({"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, assign=True)
+    >>> empty(torch.tensor([1.0, 2.0])).item()
+    3.0
+    """
     with torch.device("meta"), _WithoutValues():
-        return {name: value.shape for name, value in build().state_dict().items()}
+        return build()

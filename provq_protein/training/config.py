@@ -8,6 +8,7 @@ from provq_protein.errors import ConfigError
 from provq_protein.model.config import ModelConfig
 from provq_protein.model.growth_decoder import GrowthDecoderConfig
 from provq_protein.model.growth_losses import GrowthLossConfig
+from provq_protein.model.id_decoder import IdDecoderConfig
 from provq_protein.quantize import ProgressiveSchedule
 from provq_protein.runs.config import KINDS, from_mapping, override
 from provq_protein.runs.recipes import recipe_values, shipped_recipes
@@ -267,6 +268,12 @@ class TrainingConfig:
 
     def _check_loss(self) -> None:
         decoder = self.model.decoder
+        if isinstance(decoder, IdDecoderConfig):
+            msg = (
+                "model.decoder: kind 'ids' cannot be trained: it embeds ids, so it gives the "
+                "encoder no gradient; take 'growth', 'chain' or 'transformer'"
+            )
+            raise ConfigError(msg)
         grows = isinstance(decoder, GrowthDecoderConfig)
         wanted = "growth" if grows else "reconstruction"
         if not isinstance(self.loss, LOSS_KINDS[wanted]):

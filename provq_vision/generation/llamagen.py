@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from provq_protein.errors import CheckpointError
+from provq_protein.runs.foreign_files import read_foreign
 from provq_vision.generation.transformer import Gpt
 from provq_vision.model.folder import check_shapes
-from provq_vision.model.foreign_files import read_foreign
 
 # A table of positions that follows from the sizes.
 POSITIONS = "freqs_cis"

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from provq_protein.errors import CheckpointError, ConfigError, MissingExtraError
+from provq_protein.runs.foreign_files import read_foreign
 from provq_vision.metrics.efficientnet import (
     FEATURES,
     INPUT_SIZE,
@@ -21,7 +22,6 @@ from provq_vision.metrics.efficientnet import (
 from provq_vision.metrics.files import file_sha256
 from provq_vision.metrics.inception import InceptionFeatures
 from provq_vision.metrics.perceived import Perceived
-from provq_vision.model.foreign_files import read_foreign
 
 NO_FEATURES = "none"
 _EFFICIENTNET = "efficientnet-lite0"

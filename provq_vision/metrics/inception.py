@@ -9,9 +9,9 @@ from torch import Tensor
 
 from provq_protein.errors import CheckpointError, MissingExtraError
 from provq_protein.extras import require_extra
+from provq_protein.runs.foreign_files import read_foreign
 from provq_vision.metrics.files import file_sha256
 from provq_vision.metrics.perceived import Perceived
-from provq_vision.model.foreign_files import read_foreign
 
 _FEATURES = 2048
 NETWORK = "inception-v3-2015-12-05"

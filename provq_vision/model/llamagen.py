@@ -8,9 +8,9 @@ from torch import Tensor
 
 from provq_protein.errors import CheckpointError
 from provq_protein.quantize import AbstractCodebook, Codebook, SphericalCodebook
+from provq_protein.runs.foreign_files import read_foreign
 from provq_vision.model.autoencoder import ImageAutoencoder
 from provq_vision.model.folder import check_shapes
-from provq_vision.model.foreign_files import read_foreign
 
 CODES = "quantize.embedding.weight"
 # Which of the last 65,536 latents chose which code: a statistic, not a weight.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from provq_protein.errors import CheckpointError, ConfigError, MissingExtraError
-from provq_vision.model.foreign_files import read_foreign
+from provq_protein.runs.foreign_files import read_foreign
 from provq_vision.model.hed_weights import read_hed_weights
 from provq_vision.model.vgg import VGG16_WIDTHS, VggFeatures, unit_length, weights_hash
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import torch
 
 from provq_protein.errors import CheckpointError
+from provq_protein.peers.esm_names import encoder_config
+from provq_protein.runs.files import sha256_of
 from provq_protein.structure.backbone import Backbone
 from structtokenbench.items import ChainTokens
-from structtokenbench.tokenizers.esm_shapes import encoder_config
 from structtokenbench.tokenizers.foreign import (
     only_tensors,
     read_weights,
     require_unlisted,
-    weights_identity,
 )
 from structtokenbench.tokenizers.protocol import fingerprint_of, tokens_from_ids
 
@@ -88,7 +88,7 @@ class Esm3Tokenizer:
             raise CheckpointError(msg) from error
         self._codebook = state[_CODES].float().numpy()
         version = importlib.metadata.version("esm")
-        self.fingerprint = fingerprint_of("esm3", _REVISION, version, weights_identity(weights))
+        self.fingerprint = fingerprint_of("esm3", _REVISION, version, sha256_of(weights))
 
     @property
     def codebook(self) -> npt.NDArray[np.float32]:

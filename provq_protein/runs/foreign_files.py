@@ -27,6 +27,8 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
+# torch's own messages run over many lines, and advise to run the code.
+_STRANGER = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def read_foreign(path: Path) -> object:
@@ -46,7 +48,8 @@ def read_foreign(path: Path) -> object:
     Raises
     ------
     CheckpointError
-        If the file is missing or damaged, or asks for code to be run. None is.
+        If the file is missing or damaged, or names a class or function that is no plain value:
+        reading it would run code, and none is run. The message gives the name.
 
     Notes
     -----
@@ -54,7 +57,8 @@ def read_foreign(path: Path) -> object:
     value here: it has attributes and does nothing.
     """
     if not path.is_file():
-        msg = f"{path}: no such file of weights"
+        problem = "is a folder; name a file of it" if path.is_dir() else "no such file of weights"
+        msg = f"{path}: {problem}"
         raise CheckpointError(msg)
     try:
         with (
@@ -64,11 +68,15 @@ def read_foreign(path: Path) -> object:
         ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
-        # torch's own message advises to run the code.
-        found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        stranger = f" ({found.group(1)})" if found else ""
+        found = _STRANGER.search(str(error))
         msg = (
-            f"{path}: is damaged, or holds more than tensors and plain values{stranger}; what "
-            "would run code is not read"
+            f"{path}: is damaged, or holds more than tensors and plain values; what would run code "
+            "is not read"
         )
+        if found:
+            msg = (
+                f"{path}: holds more than tensors and plain values ({found.group(1)}); what would "
+                "run code is not read; if you trust the file, read it with the program that wrote "
+                "it and save its state dict alone"
+            )
         raise CheckpointError(msg) from error

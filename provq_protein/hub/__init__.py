@@ -1,0 +1,1 @@
+"""How do models come from the Hugging Face Hub, and how are they published there?"""

@@ -1,0 +1,1 @@
+"""How do models that others trained become model folders of this project?"""
