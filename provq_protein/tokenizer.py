@@ -1,6 +1,5 @@
 """How do structures become tokens, and tokens structures, with a trained model?"""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from provq_protein.errors import TokenFormatError
+from provq_protein.hub.folders import model_folder, model_name
 from provq_protein.model.autoencoder import StructureAutoencoder
+from provq_protein.model.complexes import ComplexTokens
 from provq_protein.model.fast_encoding import FastReport
 from provq_protein.model.fast_ids import FastIds, obstacle
+from provq_protein.model.saving import SavedModel
 from provq_protein.precision import Precision, check_precision
-from provq_protein.runs.documents import default_model
+from provq_protein.runs.documents import read_origin
 from provq_protein.structure.backbone import Backbone
 from provq_protein.structure.policies import CONTRACT, ResiduePolicy
 from provq_protein.tokens.inputs import InputProblem as InputProblem
@@ -24,7 +26,7 @@ from provq_protein.tokens.of_chain import centered, tokens_of
 from provq_protein.tokens.sequence import TokenSequence
 
 
-class StructureTokenizer:
+class StructureTokenizer(ComplexTokens, SavedModel):
     """
     Translate protein chains into discrete tokens, and back into backbone coordinates.
 
@@ -48,8 +50,9 @@ class StructureTokenizer:
     Notes
     -----
     Chains are encoded one at a time, from their coordinates and author numbers alone: other
-    chains of the file, or of the call, cannot change a token. Tokens are unchanged by
-    rotation and translation, up to rounding, and change under reflection.
+    chains of the file, or of the call, cannot change a token (`encode_complex` is for when they
+    should). Tokens are unchanged by rotation and translation, up to rounding, and change under
+    reflection.
 
     With the shipped model:
 
@@ -71,10 +74,17 @@ class StructureTokenizer:
         self.model = model.eval()
         self.name = name
         self.precision: Precision = precision
+        self.origin = None
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path | None = None, *, precision: Precision = "exact"
+        cls,
+        model: str | Path | None = None,
+        *,
+        precision: Precision = "exact",
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
     ) -> "StructureTokenizer":
         """
         Load a trained tokenizer.
@@ -82,9 +92,16 @@ class StructureTokenizer:
         Parameters
         ----------
         model : str or Path, optional
-            A model folder. By default the model that is shipped with the package.
+            A model folder, or a repository of the Hugging Face Hub: ``"USER/NAME"`` or
+            ``"USER/NAME@REVISION"``. By default the model that is shipped with the package.
         precision : {"exact", "fast"}
             As in the constructor.
+        revision : str, optional
+            Branch, tag or commit of the repository.
+        cache_dir : str or Path, optional
+            Where repositories are kept; by default where ``huggingface_hub`` keeps them.
+        local_files_only : bool
+            Whether to take only what is there already.
 
         Returns
         -------
@@ -94,15 +111,20 @@ class StructureTokenizer:
         Raises
         ------
         CheckpointError
-            If the folder is absent, incomplete or damaged.
+            If there is no such folder or repository, or it is incomplete or damaged.
         ConfigError
-            If there is no such precision.
+            If there is no such precision, or a revision of a folder is asked for.
+        MissingExtraError
+            If a repository is meant and ``huggingface_hub`` is not installed.
         """
         check_precision(precision)
-        if model is not None:
-            loaded = StructureAutoencoder.load(Path(model))
-            return cls(loaded, name=os.fspath(model), precision=precision)
-        return cls(StructureAutoencoder.load(default_model()), name="default", precision=precision)
+        folder = model_folder(
+            model, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
+        loaded = StructureAutoencoder.load(folder)
+        tokenizer = cls(loaded, name=model_name(model, revision), precision=precision)
+        tokenizer.origin = read_origin(folder)
+        return tokenizer
 
     @cached_property
     def fingerprint(self) -> str:
@@ -312,7 +334,13 @@ class StructureTokenizer:
         with torch.inference_mode():
             encode = self.model.encode if self._fast is None else self._fast.encode
             ids = encode(*self._tensors(chain))[0].cpu().numpy()
-        return tokens_of(chain, ids, fingerprint=self.fingerprint, codebook_size=self.codebook_size)
+        return self._sequence(chain, ids)
+
+    def _sequence(
+        self, chain: Backbone, ids: NDArray[np.int64], *, context: str = "chain"
+    ) -> TokenSequence:
+        made_by = {"fingerprint": self.fingerprint, "codebook_size": self.codebook_size}
+        return tokens_of(chain, ids, context=context, **made_by)
 
     @cached_property
     def _fast(self) -> FastIds | None:

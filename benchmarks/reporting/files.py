@@ -1,7 +1,7 @@
 """How are the numbers of a benchmark written, and read again?"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +81,36 @@ def load_results(path: Path, *, kind: str, version: int, advice: str) -> dict[st
         msg = f"{path}: results format {found}; this release reads {version}; {advice}"
         raise ConfigError(msg)
     return results
+
+
+def load_sets(
+    folder: Path, names: Iterable[str], *, kind: str, version: int, advice: str
+) -> dict[str, dict[str, Any]]:
+    """
+    Read the results of several sets, one file each.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are, as ``NAME.json``.
+    names : iterable of str
+        Of the sets. A set without a file has not been measured and is left out.
+    kind, version, advice
+        As `load_results` takes them.
+
+    Returns
+    -------
+    dict
+        JSON values by the name of the set, in the order of the names.
+
+    Raises
+    ------
+    ConfigError
+        If a file holds something else.
+    """
+    paths = {name: folder / f"{name}.json" for name in names}
+    return {
+        name: load_results(path, kind=kind, version=version, advice=advice)
+        for name, path in paths.items()
+        if path.exists()
+    }

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from reporting.figures import SUFFIXES, digest_of, shows  # noqa: E402
-from reporting.files import load_results, save_results  # noqa: E402
+from reporting.files import load_sets, save_results  # noqa: E402
 
 from provq_protein.errors import ProvqError  # noqa: E402
 from provq_protein.evaluation.disturbances import FOLDCOMP, ROTATION, disturbances  # noqa: E402
@@ -128,28 +128,6 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
     return {key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()}
 
 
-def load() -> dict[str, dict[str, Any]]:
-    """
-    Read the committed results.
-
-    Returns
-    -------
-    dict
-        By the name of the set.
-
-    Raises
-    ------
-    ConfigError
-        If a file holds something else.
-    """
-    paths = {name: RESULTS / f"{name}.json" for name in SETS}
-    return {
-        name: load_results(path, kind=FORMAT, version=VERSION, advice=_ADVICE)
-        for name, path in paths.items()
-        if path.exists()
-    }
-
-
 def rows_of(results: dict[str, Any]) -> list[StabilityRow]:
     """
     Return the rows of one set.
@@ -247,7 +225,7 @@ def main() -> int:
     try:
         if args.files:
             save_results(RESULTS / f"{args.name}.json", measure(args.files, model=args.model))
-        found = load()
+        found = load_sets(RESULTS, SETS, kind=FORMAT, version=VERSION, advice=_ADVICE)
         text = page(found)
         if args.check:
             return _checked(found, text)

@@ -15,12 +15,12 @@ from provq_protein.tokens.sequence import TokenSequence
 from provq_protein.tokens.table import (
     COLUMNS,
     FORMAT_NAME,
-    FORMAT_VERSION,
     OPTIONAL_COLUMNS,
     check_format,
     check_size,
     pack,
     unpack,
+    version_of,
 )
 
 # File names may hold bytes that are no UTF-8; Python keeps them as lone surrogates.
@@ -81,7 +81,7 @@ def write_hdf5(path: Path, tokens: Sequence[TokenSequence]) -> None:
     h5py = require_h5py()
     with h5py.File(path, "w", libver=_LAYOUT) as file:
         file.attrs["format"] = np.bytes_(FORMAT_NAME)
-        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["format_version"] = version_of(tokens)
         for name, values in pack(tokens).items():
             data, dtype = values, values.dtype
             if values.dtype.kind == "U":

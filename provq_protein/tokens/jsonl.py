@@ -9,7 +9,7 @@ import numpy as np
 
 from provq_protein.errors import TokenFormatError
 from provq_protein.tokens.sequence import TokenSequence
-from provq_protein.tokens.table import FORMAT_NAME, FORMAT_VERSION, check_format
+from provq_protein.tokens.table import FORMAT_NAME, check_format, version_of
 
 _ARRAYS = ("ids", "resolved", "author_numbers", "label_numbers")
 _TUPLES = ("residue_names", "insertion_codes")
@@ -47,10 +47,12 @@ def to_json_line(tokens: TokenSequence) -> str:
         "fingerprint": tokens.fingerprint,
         "codebook_size": tokens.codebook_size,
         "format": FORMAT_NAME,
-        "format_version": FORMAT_VERSION,
+        "format_version": version_of([tokens]),
     }
     if tokens.mean_plddt is not None:
         record["mean_plddt"] = tokens.mean_plddt
+    if tokens.context != "chain":
+        record["context"] = tokens.context
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -151,6 +153,7 @@ def _sequence(record: dict[str, Any], where: str) -> TokenSequence:
             **{key: tuple(record[key]) for key in _TUPLES},
             **{key: record[key] for key in _SCALARS},
             mean_plddt=record.get("mean_plddt"),
+            context=record.get("context", "chain"),
         )
         if list(tokens.residue_ids) != record["residue_ids"]:
             msg = "residue_ids contradict author_numbers and insertion_codes"

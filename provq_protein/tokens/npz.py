@@ -4,7 +4,7 @@ import sys
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ from provq_protein.tokens.sequence import TokenSequence
 from provq_protein.tokens.table import (
     COLUMNS,
     FORMAT_NAME,
-    FORMAT_VERSION,
     OPTIONAL_COLUMNS,
     check_format,
     check_size,
     pack,
     unpack,
+    version_of,
 )
 
 # What the zip and array readers raise on damaged bytes, besides OSError.
@@ -61,7 +61,7 @@ def write_npz(path: Path, tokens: Sequence[TokenSequence]) -> None:
             file,
             allow_pickle=False,
             format=np.array(FORMAT_NAME),
-            format_version=np.array(FORMAT_VERSION),
+            format_version=np.array(version_of(tokens)),
             **table,
         )
 
@@ -86,27 +86,61 @@ def read_npz(path: Path) -> list[TokenSequence]:
         If the file is damaged, of another kind, or of an unknown version, or if its arrays are
         larger than `provq_protein.tokens.table.MAX_BYTES`.
     """
+
+    def check(form: object, version: object) -> None:
+        check_format(form, version, file=str(path))
+
+    names = (*COLUMNS, *OPTIONAL_COLUMNS)
+    return unpack(read_archive(path, names, check=check, kind="token file"), file=str(path))
+
+
+def read_archive(
+    path: Path,
+    names: Sequence[str],
+    *,
+    check: Callable[[object, object], None],
+    kind: str,
+) -> dict[str, NDArray[np.generic]]:
+    """
+    Return arrays of an ``.npz`` archive that says which format and version it has.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    names : sequence of str
+        Arrays to read, as far as they are there.
+    check : callable
+        Called with format and version before the arrays are read; raises `TokenFormatError`.
+    kind : str
+        What the archive should be, for messages.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By name. No array is of objects, and no text has characters that are none.
+
+    Raises
+    ------
+    TokenFormatError
+        If the file is damaged or of another kind, or its arrays are larger than
+        `provq_protein.tokens.table.MAX_BYTES`.
+    """
     try:
-        table = _arrays(path)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if "format" not in archive or "format_version" not in archive:
+                msg = f"{path}: not a {kind}: an .npz archive with {_some(archive.files)}"
+                raise TokenFormatError(msg)
+            _check_sizes(archive.zip, ("format", "format_version"), path)
+            check(*(_array(archive, name, path).tolist() for name in ("format", "format_version")))
+            known = [name for name in names if name in archive]
+            _check_sizes(archive.zip, known, path)
+            return {name: _array(archive, name, path) for name in known}
     except _DAMAGE as error:
         if isinstance(error, TokenFormatError):
             raise
         msg = f"{path}: truncated or damaged .npz file ({type(error).__name__}: {error})"
         raise TokenFormatError(msg) from error
-    return unpack(table, file=str(path))
-
-
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        if "format" not in archive or "format_version" not in archive:
-            msg = f"{path}: not a token file: an .npz archive with {_some(archive.files)}"
-            raise TokenFormatError(msg)
-        _check_sizes(archive.zip, ("format", "format_version"), path)
-        marks = [_array(archive, name, path).tolist() for name in ("format", "format_version")]
-        check_format(marks[0], marks[1], file=str(path))
-        known = [name for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name in archive]
-        _check_sizes(archive.zip, known, path)
-        return {name: _array(archive, name, path) for name in known}
 
 
 def _check_sizes(archive: zipfile.ZipFile, names: Sequence[str], path: Path) -> None:

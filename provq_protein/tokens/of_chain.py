@@ -29,7 +29,12 @@ def centered(chain: Backbone) -> NDArray[np.float32]:
 
 
 def tokens_of(
-    chain: Backbone, ids: ArrayLike, *, fingerprint: str, codebook_size: int
+    chain: Backbone,
+    ids: ArrayLike,
+    *,
+    fingerprint: str,
+    codebook_size: int,
+    context: str = "chain",
 ) -> TokenSequence:
     """
     Return the ids of a chain with everything that is known of its residues.
@@ -44,6 +49,8 @@ def tokens_of(
         Of the model.
     codebook_size : int
         Of the model.
+    context : {"chain", "complex"}
+        What was seen of the structure.
 
     Returns
     -------
@@ -71,6 +78,7 @@ def tokens_of(
         fingerprint=fingerprint,
         codebook_size=codebook_size,
         mean_plddt=mean_plddt(chain),
+        context=context,
     )
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from provq_protein.errors import TokenFormatError
 from provq_protein.extras import require_extra
-from provq_protein.tokens.parquet_rows import from_table, table_schema, to_batch
+from provq_protein.tokens.parquet_rows import CONTEXT, from_table, table_schema, to_batch
 from provq_protein.tokens.parquet_seal import check_seal, seal
 from provq_protein.tokens.sequence import TokenSequence
-from provq_protein.tokens.table import FORMAT_NAME, FORMAT_VERSION, check_format
+from provq_protein.tokens.table import FORMAT_NAME, FORMAT_VERSION, check_format, version_of
 
 # What is read at once to get at one chain; more compress no better.
 CHAINS_PER_ROW_GROUP = 1000
@@ -85,6 +85,7 @@ def write_parquet(path: Path, tokens: Iterable[TokenSequence], *, names: str = "
     remaining = iter(tokens)
     number = 0
     meanings: set[tuple[str, int]] = set()
+    version = FORMAT_VERSION
     with parquet.ParquetWriter(
         path,
         schema,
@@ -99,11 +100,12 @@ def write_parquet(path: Path, tokens: Iterable[TokenSequence], *, names: str = "
     ) as writer:
         while group := list(islice(remaining, CHAINS_PER_ROW_GROUP)):
             number += len(group)
+            version = max(version, version_of(group))
             meanings |= {(chain.fingerprint, chain.codebook_size) for chain in group}
             writer.write_batch(
                 to_batch(arrow, group, names=names), row_group_size=CHAINS_PER_ROW_GROUP
             )
-        writer.add_key_value_metadata(_metadata(meanings))
+        writer.add_key_value_metadata(_metadata(meanings, version))
     seal(path)
     return number
 
@@ -258,6 +260,8 @@ class ParquetTokens:
         check_format(name.decode("ascii", "replace"), number, file=str(self.path))
         found = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
         for field in table_schema(require_pyarrow()):
+            if field.name == CONTEXT and field.name not in found:
+                continue
             if found.get(field.name) != field.type:
                 msg = (
                     f"{self.path}: not a complete token file: column {field.name} must be "
@@ -295,12 +299,12 @@ def _damage() -> tuple[type[BaseException], ...]:
             MemoryError, require_pyarrow().ArrowException)  # fmt: skip
 
 
-def _metadata(meanings: Iterable[tuple[str, int]]) -> dict[str, str]:
+def _metadata(meanings: Iterable[tuple[str, int]], version: int) -> dict[str, str]:
     """What can be known about a file from its footer alone."""
     ordered = sorted(meanings)
     values = {
         "format": FORMAT_NAME,
-        "format_version": str(FORMAT_VERSION),
+        "format_version": str(version),
         "fingerprints": json.dumps([fingerprint for fingerprint, _ in ordered]),
         "codebook_sizes": json.dumps([size for _, size in ordered]),
     }

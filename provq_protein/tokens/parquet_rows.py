@@ -18,10 +18,13 @@ _STANDARD = {
     "I": "ILE", "K": "LYS", "L": "LEU", "M": "MET", "N": "ASN", "P": "PRO", "Q": "GLN",
     "R": "ARG", "S": "SER", "T": "THR", "V": "VAL", "W": "TRP", "Y": "TYR",
 }  # fmt: skip
+CONTEXT = "context"
+"""Null, or not there at all in files of earlier releases: the chain was encoded alone."""
+
 _TEXT_LISTS = ("residue_names", "insertion_codes")
 _TEXTS = ("sequence", "chain_id", "label_chain_id", "source", "fingerprint")
 _NUMBERS = ("model", "codebook_size")
-_OPTIONAL = ("mean_plddt", "as_json")
+_OPTIONAL = ("mean_plddt", "as_json", CONTEXT)
 
 
 def table_schema(arrow: ModuleType) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -60,6 +63,7 @@ def table_schema(arrow: ModuleType) -> Any:  # noqa: ANN401 - pyarrow has no typ
         "codebook_size": number,
         "mean_plddt": arrow.float64(),
         "as_json": text,
+        CONTEXT: text,
     }
     return arrow.schema(
         [arrow.field(name, kind, nullable=name in _OPTIONAL) for name, kind in fields.items()]
@@ -95,6 +99,7 @@ def to_batch(
     columns = {name: [getattr(chain, name) for chain in chains] for name in (*_TEXTS, *_NUMBERS)}
     columns["id"] = [CHAIN_NAMES[names](chain) for chain in chains]
     columns["mean_plddt"] = [chain.mean_plddt for chain in chains]
+    columns[CONTEXT] = [None if chain.context == "chain" else chain.context for chain in chains]
     columns["as_json"] = [None if _is_unicode(chain) else to_json_line(chain) for chain in chains]
     flat: dict[str, Any] = {
         "tokens": np.concatenate([chain.ids for chain in chains]),
@@ -144,6 +149,9 @@ def from_table(table: Any, *, file: str) -> list[TokenSequence]:  # noqa: ANN401
     lists |= {name: _parts(table[name]) for name in ("author_numbers", "label_numbers")}
     texts = {name: _texts(table[name]) for name in _TEXT_LISTS}
     means, exact = table["mean_plddt"].to_pylist(), table["as_json"].to_pylist()
+    contexts = [None] * table.num_rows
+    if CONTEXT in table.column_names:
+        contexts = table[CONTEXT].to_pylist()
     chains = []
     for row in range(table.num_rows):
         if exact[row] is not None:
@@ -158,6 +166,7 @@ def from_table(table: Any, *, file: str) -> list[TokenSequence]:  # noqa: ANN401
                 residue_names=_names(texts["residue_names"][row], columns["sequence"][row]),
                 insertion_codes=tuple(texts["insertion_codes"][row]),
                 mean_plddt=means[row],
+                context="chain" if contexts[row] is None else contexts[row],
                 **{name: values[row] for name, values in columns.items()},
             )
         )

@@ -11,6 +11,8 @@ from provq_protein.errors import TokenFormatError
 
 # Stands where a residue has no token. No codebook has a negative id.
 UNRESOLVED_ID = -1
+CONTEXTS = ("chain", "complex")
+"""What was seen when ids were computed: the chain alone, or the chains around it as well."""
 
 _TEXT_PER_CHAIN = ("sequence", "chain_id", "label_chain_id", "source", "fingerprint")
 _TEXT_PER_RESIDUE = ("residue_names", "insertion_codes")
@@ -53,12 +55,17 @@ class TokenSequence:
     mean_plddt : float, optional
         Mean predicted lDDT of the resolved residues, 0 to 100; None where the structure is no
         prediction, or does not say.
+    context : {"chain", "complex"}
+        What the ids were computed from: the chain alone, or also the other chains of its complex
+        (`StructureTokenizer.encode_complex`). Ids of both kinds decode alike, but those of one
+        chain differ where others are near.
 
     Raises
     ------
     TokenFormatError
         If lengths disagree, an id is no code, `ids` and `resolved` contradict each other,
-        a text contains a NUL character, or `mean_plddt` is outside 0 to 100.
+        a text contains a NUL character, `mean_plddt` is outside 0 to 100, or there is no such
+        `context`.
 
     Notes
     -----
@@ -102,6 +109,7 @@ class TokenSequence:
     fingerprint: str
     codebook_size: int
     mean_plddt: float | None = None
+    context: str = "chain"
 
     def __post_init__(self) -> None:
         """Normalize the arrays and refuse what is no tokenization of one chain."""
@@ -214,6 +222,8 @@ class TokenSequence:
             self._replace(name, int(value))
         if self.mean_plddt is not None:
             self._replace("mean_plddt", self._percentage("mean_plddt"))
+        if self.context not in CONTEXTS:
+            self._fail(f"context must be one of {', '.join(CONTEXTS)}, got {self.context!r}")
         if not self.fingerprint:
             self._fail("fingerprint is empty: nobody could tell what the ids mean")
 

@@ -1,6 +1,6 @@
 """How do many token sequences become a few flat arrays, and how are they told apart again?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +11,12 @@ from provq_protein.tokens.sequence import TokenSequence
 
 FORMAT_NAME = "provq-tokens"
 FORMAT_VERSION = 1
+CONTEXT_VERSION = 2
+"""Version of what holds a chain whose ids were computed in a complex (`TokenSequence.context`).
+
+Older releases do not know that field. They would pass such ids off as those of the chain alone,
+so they have to refuse them; all other chains are written as version 1, which they read.
+"""
 MAX_BYTES = 8 << 30
 """Size that the arrays of one file may have in memory, so that no small file can fill it."""
 
@@ -32,9 +38,27 @@ COLUMNS = (
     *_NUMBERS_PER_CHAIN,
     *_TEXT_PER_CHAIN,
 )
-# What a file may hold besides. Releases that do not know an array ignore it, so that files with
-# one are still of version 1. NaN stands where a chain has no value.
-OPTIONAL_COLUMNS = ("mean_plddt",)
+# What a file may hold besides. Releases that do not know an array ignore it; `mean_plddt` may be
+# lost on them, and is NaN where a chain has no value. For `context` see `CONTEXT_VERSION`.
+OPTIONAL_COLUMNS = ("mean_plddt", "context")
+
+
+def version_of(tokens: Iterable[TokenSequence]) -> int:
+    """
+    Return the format version in which chains are written.
+
+    Parameters
+    ----------
+    tokens : iterable of TokenSequence
+        Any number of chains.
+
+    Returns
+    -------
+    int
+        `CONTEXT_VERSION` if one of them was encoded in a complex, else `FORMAT_VERSION`.
+    """
+    together = any(chain.context != "chain" for chain in tokens)
+    return CONTEXT_VERSION if together else FORMAT_VERSION
 
 
 def check_format(name: object, version: object, *, file: str) -> None:
@@ -51,15 +75,16 @@ def check_format(name: object, version: object, *, file: str) -> None:
     Raises
     ------
     TokenFormatError
-        If they are not `FORMAT_NAME` and `FORMAT_VERSION`.
+        If they are not `FORMAT_NAME`, and `FORMAT_VERSION` or `CONTEXT_VERSION`.
     """
     if name != FORMAT_NAME:
         msg = f"{file}: not a token file: its format is {name!r}, expected {FORMAT_NAME!r}"
         raise TokenFormatError(msg)
-    if isinstance(version, bool) or version != FORMAT_VERSION:
+    if isinstance(version, bool) or version not in (FORMAT_VERSION, CONTEXT_VERSION):
         msg = (
             f"{file}: token format version {version!r} is unknown to this release, which reads "
-            f"version {FORMAT_VERSION}; install a newer provq, or encode the structures again"
+            f"versions {FORMAT_VERSION} and {CONTEXT_VERSION}; install a newer provq, or encode "
+            "the structures again"
         )
         raise TokenFormatError(msg)
 
@@ -118,11 +143,12 @@ def pack(tokens: Sequence[TokenSequence]) -> dict[str, NDArray[np.generic]]:
         table[name] = np.array([getattr(chain, name) for chain in tokens], dtype=dtype)
     for name in _TEXT_PER_CHAIN:
         table[name] = np.array([getattr(chain, name) for chain in tokens], dtype=np.str_)
-    for name in OPTIONAL_COLUMNS:
-        values = [getattr(chain, name) for chain in tokens]
-        if any(value is not None for value in values):
-            # As floats, None becomes NaN.
-            table[name] = np.array(values, dtype=np.float64)
+    means = [chain.mean_plddt for chain in tokens]
+    if any(value is not None for value in means):
+        # As floats, None becomes NaN.
+        table["mean_plddt"] = np.array(means, dtype=np.float64)
+    if version_of(tokens) == CONTEXT_VERSION:
+        table["context"] = np.array([chain.context for chain in tokens], dtype=np.str_)
     return table
 
 
@@ -176,14 +202,15 @@ def _chain(
         model=int(table["model"][row].item()),
         fingerprint=str(table["fingerprint"][row]),
         codebook_size=int(table["codebook_size"][row].item()),
-        mean_plddt=_optional(table, "mean_plddt", row),
+        mean_plddt=_mean_plddt(table, row),
+        context=str(table["context"][row]) if "context" in table else "chain",
     )
 
 
-def _optional(table: Mapping[str, NDArray[np.generic]], name: str, row: int) -> float | None:
-    if name not in table:
+def _mean_plddt(table: Mapping[str, NDArray[np.generic]], row: int) -> float | None:
+    if "mean_plddt" not in table:
         return None
-    value = float(table[name][row].item())
+    value = float(table["mean_plddt"][row].item())
     return None if np.isnan(value) else value
 
 
@@ -218,6 +245,6 @@ def _check_columns(table: Mapping[str, NDArray[np.generic]], file: str) -> None:
 def _kind(name: str) -> str:
     if name == "resolved":
         return "b"
-    if name in OPTIONAL_COLUMNS:
+    if name == "mean_plddt":
         return "f"
-    return "U" if name in _TEXT_PER_RESIDUE or name in _TEXT_PER_CHAIN else "iu"
+    return "U" if name in (*_TEXT_PER_RESIDUE, *_TEXT_PER_CHAIN, "context") else "iu"

@@ -172,7 +172,11 @@ def tokens_of(values):
 @pytest.mark.parametrize(
     ("change", "metadata", "message"),
     [
-        (lambda table: table, {"format_version": "2"}, "version 2 is unknown.*reads version 1"),
+        (
+            lambda table: table,
+            {"format_version": "3"},
+            "version 3 is unknown.*versions 1 and 2",
+        ),
         (lambda table: table, {"format_version": "1.0"}, "version '1.0' is unknown"),
         (lambda table: table, {"format": "other"}, "format is 'other'"),
         (lambda table: table.drop_columns(["tokens"]), {}, "tokens must be list.*got none"),

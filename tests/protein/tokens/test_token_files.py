@@ -235,7 +235,7 @@ def rewrite_npz(path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": np.array(2)}, "version 2 is unknown.*reads version 1"),
+        ({"format_version": np.array(3)}, "version 3 is unknown.*versions 1 and 2"),
         ({"format": np.array("other")}, "format is 'other', expected 'provq-tokens'"),
         ({"ids": None}, "it lacks ids"),
         ({"ids": np.zeros(6)}, "ids must be one-dimensional"),
@@ -262,8 +262,8 @@ def test_an_hdf5_file_of_another_kind_or_version_is_refused(make_chain, tmp_path
     path = tmp_path / "tokens.h5"
     save_tokens(path, [make_chain()])
     with h5py.File(path, "r+") as file:
-        file.attrs["format_version"] = 2
-    with pytest.raises(TokenFormatError, match="version 2 is unknown"):
+        file.attrs["format_version"] = 3
+    with pytest.raises(TokenFormatError, match="version 3 is unknown"):
         load_tokens(path)
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 1
@@ -279,7 +279,7 @@ def test_an_hdf5_file_of_another_kind_or_version_is_refused(make_chain, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "version 2 is unknown"),
+        ({"format_version": 3}, "version 3 is unknown"),
         ({"format": "other"}, "format is 'other'"),
         ({"fingerprint": None}, "fingerprint must be text"),
         ({"ids": "abc"}, "ids must be a list, got str"),
