@@ -1,4 +1,4 @@
-"""Write model card, README section and figure from results, or check that they are current.
+"""Write card, expected scores, README section and figure from results, or check that they hold.
 
 python benchmarks/reconstruction/card.py           # after run.py
 python benchmarks/reconstruction/card.py --check   # fails if one of them is stale
@@ -14,8 +14,14 @@ if __name__ == "__main__":
     sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "benchmarks")]
 
 from provq_protein.errors import ProvqError  # noqa: E402
+from provq_protein.evaluation.expected_scores import EXPECTED_SCORES  # noqa: E402
 from reconstruction import figure  # noqa: E402
-from reconstruction.card_text import model_card, readme_section, replace_section  # noqa: E402
+from reconstruction.card_text import (  # noqa: E402
+    expected_text,
+    model_card,
+    readme_section,
+    replace_section,
+)
 from reconstruction.results import check_model, load_results  # noqa: E402
 
 _RESULTS = Path(__file__).parent / "results"
@@ -70,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         before = args.readme.read_text(encoding="utf-8")
         texts = {
             args.model / CARD: model_card(results),
+            args.model / EXPECTED_SCORES: expected_text(results),
             args.readme: replace_section(before, readme_section(results, picture)),
         }
         pictures = [args.results.with_suffix(suffix) for suffix in figure.SUFFIXES]

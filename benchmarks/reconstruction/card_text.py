@@ -1,11 +1,14 @@
 """How do measured numbers read in a model card, and in the README?"""
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provq_protein.evaluation.chain_scores import METRICS
+from provq_protein.evaluation.expected_scores import SCORES, ExpectedScores
 from provq_protein.evaluation.roundtrip import TOKENS, VARIANTS
+from provq_protein.hub.card import card_header
 
 README_BEGIN = "<!-- results:begin -->"
 README_END = "<!-- results:end -->"
@@ -14,6 +17,8 @@ _SET_TITLES = {"validation": "validation", "casp14": "CASP14", "cameo2022": "CAM
 _DIGITS = {"rmsd": 2, "mirror_rmsd": 2, "tm_score": 3, "lddt_ca": 3}
 _LENGTH_BOUNDS = (100, 200, 300)
 _MEGABYTE = 1e6
+# Of the weights that are shipped with the package.
+_LICENSE = "apache-2.0"
 _DEFINITIONS = """\
 Each chain is encoded and decoded on its own; resolved residues are compared. RMSD is over N, CA
 and C after the best superposition **without reflection** (proper rotation); the mirror RMSD is that
@@ -64,7 +69,7 @@ def model_card(results: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        Markdown.
+        Markdown behind a header for the Hub.
     """
     sets = results["sets"]
     sections = [
@@ -86,7 +91,34 @@ def model_card(results: Mapping[str, Any]) -> str:
         _heading("Known limits", f"{_LIMITS}\n\n{_length_table(sets)}"),
         _heading("Reproduction", _reproduction(results)),
     ]
-    return "\n\n".join(sections) + "\n"
+    return card_header(_LICENSE) + "\n" + "\n\n".join(sections) + "\n"
+
+
+def expected_text(results: Mapping[str, Any]) -> str:
+    """
+    Write what ``provq-protein roundtrip`` tells its users to expect.
+
+    Parameters
+    ----------
+    results : mapping
+        From `results.load_results`.
+
+    Returns
+    -------
+    str
+        JSON: medians over the validation chains, or over the first set if there are none.
+    """
+    sets = results["sets"]
+    name = "validation" if "validation" in sets else next(iter(sets))
+    summary = sets[name]["summary"][TOKENS]
+    expected = ExpectedScores(
+        weights_sha256=results["model"]["weights_sha256"],
+        chains_of=set_title(name),
+        chains=sets[name]["chain_count"],
+        residues=sets[name]["usage"]["tokens"],
+        **{score: summary[score]["median"] for score in SCORES},
+    )
+    return json.dumps(expected.document(), indent=2) + "\n"
 
 
 def readme_section(results: Mapping[str, Any], figure: str) -> str:

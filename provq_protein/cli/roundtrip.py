@@ -5,22 +5,30 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from provq_protein.cli.model_option import add_model_option
 from provq_protein.cli.reporting import Report, count, progress
 from provq_protein.cli.residue_options import chain_list
+from provq_protein.cli.superposed_files import SuperposedFiles
+from provq_protein.errors import CheckpointError
 
 if TYPE_CHECKING:
     from provq_protein.evaluation.chain_scores import ChainScores
     from provq_protein.structure.backbone import Backbone
+    from provq_protein.tokenizer import StructureTokenizer
     from provq_protein.tokens.inputs import InputProblem
 
 _DESCRIPTION = """\
 Encode and decode every protein chain of structure files, and print how close each comes back:
 backbone RMSD (superposed without reflection), TM-score and lDDT-CA, then the medians. Only
 resolved residues are compared. Files and chains that cannot be encoded get a row with the reason,
-and the exit code is 1. `evaluate` adds controls, code usage and intervals."""
+and the exit code is 1. `evaluate` adds controls, code usage and intervals.
+
+Below the medians stand those that the model's folder records for chains that it was not trained
+on, if it does. With -o, each chain becomes an mmCIF file: model 1 is the original backbone, model
+2 the reconstruction, superposed on it, and the B-factors are the distance of each residue in Å."""
 
 # Fields of a `ChainScores` and how they are called in the table.
 SCORES = {"rmsd": "RMSD (Å)", "tm_score": "TM-score", "lddt_ca": "lDDT-CA"}
@@ -52,10 +60,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="A,B",
         help="author chain ids to use (default: all protein chains)",
     )
-    parser.add_argument("--model", metavar="PATH", help="model folder (default: the shipped model)")
+    add_model_option(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON line per chain, and one of medians"
     )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="folder for originals and superposed reconstructions, made if absent",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.set_defaults(run=run)
 
 
@@ -76,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     ProvqError
-        If the model cannot be loaded.
+        If the model cannot be loaded, or there is no folder to write to.
     """
     # Not at the top: they import torch, for which `--help` should not wait.
     from provq_protein.evaluation.chain_scores import score_chain
@@ -85,6 +100,10 @@ def run(args: argparse.Namespace) -> int:
 
     tokenizer = StructureTokenizer.from_pretrained(args.model)
     report = Report()
+    expected = _expected(tokenizer, report)
+    files_out = None
+    if args.output is not None:
+        files_out = SuperposedFiles(Path(args.output), overwrite=args.overwrite)
     rows: list[dict[str, Any]] = []
 
     def add(row: dict[str, Any]) -> None:
@@ -92,24 +111,30 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(row, ensure_ascii=False), flush=True)
 
-    def measure(chain: "Backbone") -> "ChainScores":
-        return score_chain(chain, tokenizer.decode(tokenizer.encode([chain]))[0])
+    def measure(chain: "Backbone") -> dict[str, Any]:
+        decoded = tokenizer.decode(tokenizer.encode([chain]))[0]
+        row = _row(score_chain(chain, decoded))
+        return (
+            row if files_out is None else {**row, "written": str(files_out.write(chain, decoded))}
+        )
 
     def problem(found: "InputProblem") -> None:
         report.problem(found)
         add({"file": found.file, "chain": found.chain_id, "problem": found.reason})
 
     with progress(args.files, label="measuring", writes_stdout=args.json) as files:
-        for scores in per_chain(measure, files, chains=args.chains, on_problem=problem):
-            add(_row(scores))
+        for row in per_chain(measure, files, chains=args.chains, on_problem=problem):
+            add(row)
     done = [row for row in rows if "problem" not in row]
     if args.json:
-        print(json.dumps({"median_over": len(done), **medians(done)}))
+        print(json.dumps({"median_over": len(done), **medians(done), "expected": expected}))
     else:
         _print_table(rows, done, model=tokenizer.name)
-    report.summary(
-        f"{count(len(done), 'chain')} of {count(len(args.files), 'file')} encoded and decoded"
-    )
+        if done:
+            _print_expected(expected)
+    where = "" if args.output is None else f" to {args.output}"
+    files_in = count(len(args.files), "file")
+    report.summary(f"{count(len(done), 'chain')} of {files_in} encoded and decoded{where}")
     return report.exit_code
 
 
@@ -137,6 +162,32 @@ def medians(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
         name: round(statistics.median(values), _DIGITS) if values else None
         for name, values in found.items()
     }
+
+
+def _expected(tokenizer: "StructureTokenizer", report: Report) -> dict[str, Any] | None:
+    """Return what the model's folder says of chains that come back, as JSON values."""
+    from provq_protein.evaluation.expected_scores import expected_scores
+
+    if tokenizer.origin is None:
+        return None
+    try:
+        found = expected_scores(tokenizer.origin.folder)
+    except CheckpointError as error:
+        report.warn_once(str(error))
+        return None
+    if found is None:
+        return None
+    scores = {name: getattr(found, name) for name in SCORES}
+    return {"median_over": found.chains, "chains_of": found.chains_of, **scores}
+
+
+def _print_expected(expected: dict[str, Any] | None) -> None:
+    if expected is None:
+        print("expected medians: not recorded in the model's folder")
+        return
+    numbers = ", ".join(f"{label} {_cell(expected[name])}" for name, label in SCORES.items())
+    chains = count(expected["median_over"], "chain")
+    print(f"expected medians, of {chains} ({expected['chains_of']}): {numbers}")
 
 
 def _row(scores: "ChainScores") -> dict[str, Any]:

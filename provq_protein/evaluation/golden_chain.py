@@ -1,6 +1,5 @@
 """What must the shipped model make of one chain that is shipped with it?"""
 
-import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from provq_protein.errors import CheckpointError
 from provq_protein.evaluation.chain_scores import score_chain
 from provq_protein.runs.documents import WEIGHTS, load_document
+from provq_protein.runs.files import sha256_of
 from provq_protein.structure.backbone import Backbone
 from provq_protein.structure.reading import read_backbones
 from provq_protein.tokenizer import StructureTokenizer
@@ -164,26 +164,3 @@ def golden_rmsd(tokenizer: StructureTokenizer) -> float:
     chain = golden_chain()
     decoded = tokenizer.decode(tokenizer.encode([chain]))[0]
     return round(score_chain(chain, decoded).rmsd, _DIGITS)
-
-
-def sha256_of(path: Path) -> str:
-    """
-    Return the SHA-256 of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        64 hex digits.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -14,13 +13,14 @@ from provq_protein.evaluation.golden_chain import (
     expected_golden,
     golden_ids,
     golden_rmsd,
-    sha256_of,
 )
 from provq_protein.evaluation.installation import Check
+from provq_protein.hub.folders import model_folder
 from provq_protein.model.fast_ids import obstacle
 from provq_protein.model.matmul_route import onednn_is_exact, route_error
 from provq_protein.precision import not_used
-from provq_protein.runs.documents import WEIGHTS, default_model
+from provq_protein.runs.documents import WEIGHTS
+from provq_protein.runs.files import sha256_of
 from provq_protein.tokenizer import StructureTokenizer
 
 # A product of float32 matrices errs by 1e-6 of its result, one in TF32 or bfloat16 by 1e-3.
@@ -44,7 +44,7 @@ def check_computation(model: str | None) -> Iterator[Check]:
     Parameters
     ----------
     model : str or None
-        A model folder; None for the shipped model.
+        A model folder or repository of the Hub; None for the shipped model.
 
     Yields
     ------
@@ -115,8 +115,8 @@ class _Subject:
 
     def __init__(self, model: str | None, expected: Golden) -> None:
         self.model, self.expected = model, expected
-        self.folder = default_model() if model is None else Path(model)
-        self.tokenizer = StructureTokenizer.from_pretrained(model)
+        self.folder = model_folder(model)
+        self.tokenizer = StructureTokenizer.from_pretrained(self.folder)
 
     def describe(self) -> Check:
         tokenizer = self.tokenizer
@@ -148,7 +148,7 @@ class _Subject:
         from provq_protein.onnx_runtime.tokenizer import OnnxStructureTokenizer
 
         try:
-            tokenizer = OnnxStructureTokenizer.from_pretrained(self.model)
+            tokenizer = OnnxStructureTokenizer.from_pretrained(self.folder)
         except CheckpointError as error:
             if self.model is None:
                 raise

@@ -11,7 +11,7 @@ from provq_protein import __version__
 
 _DISTRIBUTION = "provq"
 # Tools of contributors, without which nothing is missing.
-_FOR_CONTRIBUTORS = ("dev", "parity")
+_FOR_CONTRIBUTORS = ("dev", "docs", "parity")
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*(?:>=\s*(?P<least>[\d.]+))?")
 _EXTRA = re.compile(r"""extra\s*==\s*["'](?P<extra>[\w.-]+)["']""")
 

@@ -24,6 +24,7 @@ from provq_protein.evaluation.controls import (
     untrained_twin,
 )
 from provq_protein.evaluation.stability import unchanged_ids
+from provq_protein.model.id_decoder import IdDecoderConfig
 from provq_protein.quantize import CodeUsage
 from provq_protein.structure.backbone import Backbone
 from provq_protein.tokenizer import StructureTokenizer
@@ -270,12 +271,14 @@ def _rebuilder(
     if not isinstance(tokenizer, StructureTokenizer):
         return from_tokens
     twin = untrained_twin(tokenizer, seed)
+    takes_latents = not isinstance(tokenizer.model.config.decoder, IdDecoderConfig)
 
     def from_everything(
         chain: Backbone, tokens: TokenSequence, chain_seed: Sequence[int]
     ) -> dict[str, Backbone]:
         rebuilt = from_tokens(chain, tokens, chain_seed)
-        rebuilt["continuous"] = continuous_roundtrip(tokenizer, chain)
+        if takes_latents:
+            rebuilt["continuous"] = continuous_roundtrip(tokenizer, chain)
         rebuilt["untrained"] = twin.decode([tokens])[0]
         return rebuilt
 

@@ -4,12 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from provq_protein.errors import ConfigError
+from provq_protein.evaluation.figure_files import saved_figure
 from provq_protein.evaluation.stability_report import StabilityRow
-from provq_protein.extras import require_extra
-
-FORMATS = (".svg", ".png", ".pdf")
-"""Suffixes that a figure may have."""
 
 _COLORS = {
     "motion": "#1f77b4",
@@ -18,32 +14,6 @@ _COLORS = {
     "loss": "#8c564b",
     "removal": "#2ca02c",
 }
-_RESOLUTION = 150
-
-
-def check_figure(path: Path) -> None:
-    """
-    Find out before minutes of encoding that a figure could not be drawn.
-
-    Parameters
-    ----------
-    path : Path
-        The figure.
-
-    Raises
-    ------
-    ConfigError
-        If its suffix is none of `FORMATS`, or its folder is absent.
-    MissingExtraError
-        If matplotlib is not installed.
-    """
-    if path.suffix.lower() not in FORMATS:
-        msg = f"{path}: a figure's name must end in {', '.join(FORMATS)}"
-        raise ConfigError(msg)
-    if not path.parent.is_dir():
-        msg = f"{path}: there is no folder {path.parent}; make it first"
-        raise ConfigError(msg)
-    require_extra("matplotlib", extra="plot", purpose="drawing the stability of ids")
 
 
 def draw_stability(
@@ -70,12 +40,9 @@ def draw_stability(
     OSError
         If the figure cannot be written.
     """
-    matplotlib = require_extra("matplotlib", extra="plot", purpose="drawing the stability of ids")
-    figures = require_extra("matplotlib.figure", extra="plot", purpose="drawing figures")
     shown = [row for row in rows if not math.isnan(row.share)]
-    # Ids in SVG files are random without a salt, and each run would rewrite the file.
-    with matplotlib.rc_context({"svg.hashsalt": "provq", "svg.fonttype": "none", "font.size": 9}):
-        figure = figures.Figure(figsize=(6.4, 1.2 + 0.26 * len(shown)), layout="constrained")
+    size = 6.4, 1.2 + 0.26 * len(shown)
+    with saved_figure(path, size, description=description) as (_, figure):
         axes = figure.subplots()
         places = range(len(shown))
         axes.barh(
@@ -99,12 +66,6 @@ def draw_stability(
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         figure.legend(loc="outside lower right", frameon=False, fontsize=8)
-        temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-        try:
-            figure.savefig(temporary, dpi=_RESOLUTION, metadata=_metadata(path, description))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _label(row: StabilityRow) -> str:
@@ -116,11 +77,3 @@ def _label(row: StabilityRow) -> str:
 def _percent(share: float) -> str:
     # 99.97 must not look like all.
     return f"{math.floor(10_000 * share) / 100:.2f}" if share > 0.99 else f"{100 * share:.1f}"
-
-
-def _metadata(path: Path, description: str) -> dict[str, str | None]:
-    """Leave the date out where a format has one: the same numbers give the same file."""
-    if path.suffix.lower() == ".pdf":
-        return {"CreationDate": None, "Subject": description}
-    date: dict[str, str | None] = {"Date": None} if path.suffix.lower() == ".svg" else {}
-    return {**date, "Description": description}

@@ -1,6 +1,7 @@
 """How do the frames of a molecular dynamics trajectory become chains (extra ``trajectory``)?"""
 
 import contextlib
+import math
 import os
 import struct
 import sys
@@ -17,29 +18,58 @@ from provq_protein.errors import MissingExtraError, StructureError
 from provq_protein.extras import require_extra
 from provq_protein.sources.member import Member
 from provq_protein.sources.one_pass import OnePass
-from provq_protein.structure.atom_table import NO_NUMBER, AtomTable
-from provq_protein.structure.backbone import Backbone, complete_residues
-from provq_protein.structure.residues import backbones_of, describe
+from provq_protein.sources.topology import ChainPlan, Positions, chain_plans, in_angstrom
+from provq_protein.structure.backbone import Backbone
 
-_ANGSTROM_PER_NANOMETRE = np.float32(10.0)
 _FRAMES_AT_ONCE = 100
 # Readers may hold all atoms of the frames of a chunk, water too, before they choose.
 _ATOMS_AT_ONCE = 4_000_000
 _SELF_DESCRIBING = (".h5", ".hdf5", ".lh5", ".gsd")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# Atoms are counted in two digits of this base, which float32 holds exactly.
-_BASE = 4096
+# For files of other formats mdtraj makes times up, by counting frames.
+_TIMED = (".xtc", ".trr", ".nc", ".netcdf", ".ncdf", ".h5", ".hdf5")
 _DCD_START = b"CORD"
-
-Positions = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
-    """A chain without a frame: what it is, and which atoms are its N, CA and C (-1: absent)."""
+class TrajectoryFrame:
+    """
+    One frame of a trajectory.
 
-    chain: Backbone
-    atoms: npt.NDArray[np.int64]
+    Parameters
+    ----------
+    number : int
+        From 1.
+    time : float
+        In ps; *NaN* if the format has no times.
+    label : str
+        For instance ``"run.xtc!frame 12"``.
+    plans : list of ChainPlan
+        The protein chains, the same for all frames.
+    positions : ndarray, shape=(atom, 3), dtype=float32
+        Of the atoms that `plans` count, in Angstrom.
+    """
+
+    number: int
+    time: float
+    label: str
+    plans: list[ChainPlan]
+    positions: Positions
+
+    def chain(self, plan: ChainPlan) -> Backbone:
+        """
+        Return one chain of the frame.
+
+        Parameters
+        ----------
+        plan : ChainPlan
+            One of `plans`.
+
+        Returns
+        -------
+        Backbone
+            Its `model` is the number of the frame.
+        """
+        return plan.at(self.positions, source=self.label, model=self.number)
 
 
 def trajectory_members(name: str, path: Path, one_pass: OnePass) -> Iterator[Member]:
@@ -68,35 +98,56 @@ def trajectory_members(name: str, path: Path, one_pass: OnePass) -> Iterator[Mem
     in chunks, of which only the backbone atoms are kept. Frames of which no chain is wanted are
     read as well, because most formats do not say where a frame begins.
     """
-    frame = 0
+    number = 0
     try:
-        mdtraj: Any = require_extra("mdtraj", extra="trajectory", purpose="reading trajectories")
-        topology = _topology(mdtraj, path, one_pass.topology)
-        plans = _plans(topology, name)
-        kept, plans = _compact(plans)
-        for positions in _chunks(mdtraj, path, topology, kept):
-            for coords in positions:
-                frame += 1
-                yield from _of_frame(coords, plans, f"{name}!frame {frame}", frame, one_pass)
-        if frame == 0:
+        for frame in trajectory_frames(name, path, one_pass.topology):
+            number = frame.number
+            for plan in frame.plans:
+                chain = frame.chain(plan) if one_pass.claim() else None
+                yield Member(frame.label, source="trajectory", chain=chain)
+        if number == 0:
             yield one_pass.problem(name, "the trajectory holds no frame", "trajectory")
     except (StructureError, MissingExtraError) as error:
-        label = f"{name}!frame {frame + 1}" if frame else name
+        label = f"{name}!frame {number + 1}" if number else name
         yield one_pass.problem(label, str(error), "trajectory")
 
 
-def _of_frame(
-    coords: Positions, plans: list[_Plan], label: str, frame: int, one_pass: OnePass
-) -> Iterator[Member]:
-    for plan in plans:
-        if not one_pass.claim():
-            yield Member(label, source="trajectory")
-            continue
-        mine = coords[plan.atoms]
-        mine[plan.atoms < 0] = np.nan
-        resolved = complete_residues(mine)
-        chain = replace(plan.chain, coords=mine, resolved=resolved, source=label, model=frame)
-        yield Member(label, source="trajectory", chain=chain)
+def trajectory_frames(name: str, path: Path, topology: Path | None) -> Iterator[TrajectoryFrame]:
+    """
+    Yield the frames of a trajectory.
+
+    Parameters
+    ----------
+    name : str
+        The trajectory, as its user named it.
+    path : Path
+        A file in a format that mdtraj reads.
+    topology : Path or None
+        Structure file of the same atoms, for formats that do not name them.
+
+    Yields
+    ------
+    TrajectoryFrame
+        In order.
+
+    Raises
+    ------
+    StructureError
+        If the topology does not do, or, after the frames that are sound, the file is damaged.
+        The message does not name the trajectory.
+    MissingExtraError
+        If mdtraj is not installed.
+    """
+    mdtraj: Any = require_extra("mdtraj", extra="trajectory", purpose="reading trajectories")
+    atoms = _topology(mdtraj, path, topology)
+    kept, plans = _compact(chain_plans(atoms, name))
+    timed = path.suffix.lower() in _TIMED
+    number = 0
+    for positions, times in _chunks(mdtraj, path, atoms, kept):
+        for coords, time in zip(positions, times, strict=True):
+            number += 1
+            label = f"{name}!frame {number}"
+            yield TrajectoryFrame(number, time if timed else math.nan, label, plans, coords)
 
 
 def _topology(mdtraj: Any, path: Path, given: Path | None) -> Any:  # noqa: ANN401
@@ -115,78 +166,7 @@ def _topology(mdtraj: Any, path: Path, given: Path | None) -> Any:  # noqa: ANN4
         raise StructureError(msg) from error
 
 
-def _plans(topology: Any, name: str) -> list[_Plan]:  # noqa: ANN401
-    table = _atom_table(topology)
-    found = backbones_of(table, source=name, model=1) if len(table) else []
-    if not found:
-        held = describe(table) if len(table) else "water or nothing"
-        msg = f"no polypeptide chain in the topology, which holds {held}"
-        raise StructureError(msg)
-    return [_Plan(chain, _atom_numbers(chain.coords)) for chain in found]
-
-
-def _atom_table(topology: Any) -> AtomTable:  # noqa: ANN401
-    """Return the atoms that are no water, with their numbers in the place of coordinates."""
-    chain_names = [_chain_name(chain) for chain in topology.chains]
-    rows = [
-        (
-            atom.index,
-            chain_names[residue.chain.index],
-            residue.index,
-            residue.resSeq,
-            residue.name,
-            atom.name,
-        )
-        for residue in topology.residues
-        if not residue.is_water
-        for atom in residue.atoms
-    ]
-    index, chain, segment, number, component, atom_name = (
-        zip(*rows, strict=True) if rows else [()] * 6
-    )
-    atoms = np.array(index, dtype=np.int64)
-    count = len(atoms)
-    coords = np.stack([atoms // _BASE, atoms % _BASE, np.zeros(count, int)], axis=1)
-    no = np.zeros(count, dtype=bool)
-    blank = np.full(count, "")
-    unknown = np.full(count, np.nan, dtype=np.float32)
-    return AtomTable(
-        coords=coords.astype(np.float32),
-        chain=np.array(chain, dtype=np.str_),
-        label_chain=np.array(chain, dtype=np.str_),
-        # Every residue that mdtraj sees is one, though numbers repeat (no insertion codes).
-        segment=np.array(segment, dtype=np.int32),
-        number=np.array(number, dtype=np.int32),
-        insertion=blank,
-        label_number=np.full(count, NO_NUMBER, dtype=np.int32),
-        component=np.array(component, dtype=np.str_),
-        name=np.array(atom_name, dtype=np.str_),
-        altloc=blank,
-        occupancy=unknown,
-        b_factor=unknown,
-        hetero=no,
-        polymer=None,
-        listed=no,
-        before_ter=no,
-        confidence="b_factor",
-    )
-
-
-def _chain_name(chain: Any) -> str:  # noqa: ANN401
-    words = str(getattr(chain, "chain_id", None) or "").split()
-    if len(words) == 1:
-        return words[0]
-    return _LETTERS[chain.index] if chain.index < len(_LETTERS) else str(chain.index + 1)
-
-
-def _atom_numbers(coords: Positions) -> npt.NDArray[np.int64]:
-    """Return the atom numbers that stand in the place of coordinates, shape (residue, 3)."""
-    absent = np.isnan(coords[..., 0])
-    digits = np.where(absent[..., None], 0, coords).astype(np.int64)
-    return np.where(absent, -1, digits[..., 0] * _BASE + digits[..., 1])
-
-
-def _compact(plans: list[_Plan]) -> tuple[npt.NDArray[np.int64], list[_Plan]]:
+def _compact(plans: list[ChainPlan]) -> tuple[npt.NDArray[np.int64], list[ChainPlan]]:
     """Return the atoms that any chain needs, and the plans counted in those."""
     kept = np.unique(np.concatenate([plan.atoms.ravel() for plan in plans]))
     kept = kept[kept >= 0]
@@ -201,8 +181,8 @@ def _chunks(
     path: Path,
     topology: Any,  # noqa: ANN401
     kept: npt.NDArray[np.int64],
-) -> Iterator[Positions]:
-    """Yield positions of the kept atoms in Angstrom, shape (frame, atom, 3)."""
+) -> Iterator[tuple[Positions, list[float]]]:
+    """Yield positions of the kept atoms in Angstrom, shape (frame, atom, 3), and times in ps."""
     done = 0
     size = max(1, min(_FRAMES_AT_ONCE, _ATOMS_AT_ONCE // max(1, topology.n_atoms)))
     options = {} if path.suffix.lower() in _SELF_DESCRIBING else {"top": topology}
@@ -214,7 +194,7 @@ def _chunks(
             )
             with contextlib.closing(reader):
                 while (frames := _next(reader)) is not None:
-                    yield frames.xyz.astype(np.float32) * _ANGSTROM_PER_NANOMETRE
+                    yield in_angstrom(frames.xyz), frames.time.tolist()
                     done += len(frames)
             break
         except Exception as error:

@@ -18,6 +18,7 @@ _ELEMENTS = ("N", "C", "C")
 _ENTITY = "1"
 _SEQUENCE_WIDTH = 80
 _ABSENT = "?"
+_OF_ALL_MODELS = ("chain_id", "label_chain_id", "residue_ids", "residue_names")
 _BARE_WORD = re.compile(r"(?!(?:data_|save_|loop_|stop_|global_))[A-Za-z0-9(+.-][^\s'\"]*", re.I)
 
 
@@ -45,11 +46,30 @@ def write_backbone(path: str | Path, backbone: Backbone) -> None:
     the chain, and UNK at label numbers that the chain skips. Label numbers that do not
     increase along the chain are replaced by 1, 2, 3, ...
     """
+    write_models(path, [backbone])
+
+
+def write_models(path: str | Path, models: Sequence[Backbone]) -> None:
+    """
+    Write several sets of coordinates of one chain as the models of one mmCIF file.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `write_backbone`.
+    models : sequence of Backbone
+        Model 1, 2, ...: the same residues under the same names and numbers. Names, numbers and
+        what the B-factors are come from the first.
+
+    Raises
+    ------
+    StructureError
+        If there is no model, models differ in their residues, a model has no resolved residue,
+        or the file cannot be written.
+    """
     target = Path(path)
-    if not backbone.resolved.any():
-        msg = f"{target}: chain {backbone.chain_id}: no residue is resolved, nothing to write"
-        raise StructureError(msg)
-    content = _mmcif(backbone, _block_name(target)).encode("utf-8")
+    _check_models(target, models)
+    content = _mmcif(models, _block_name(target)).encode("utf-8")
     if target.suffix.lower() == ".gz":
         content = gzip.compress(content, mtime=0)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
@@ -67,12 +87,28 @@ def write_backbone(path: str | Path, backbone: Backbone) -> None:
         raise StructureError(msg) from error
 
 
+def _check_models(target: Path, models: Sequence[Backbone]) -> None:
+    if not models:
+        msg = f"{target}: no model to write; give at least one"
+        raise StructureError(msg)
+    first = models[0]
+    for number, model in enumerate(models, start=1):
+        where = f"{target}: chain {model.chain_id}"
+        if not model.resolved.any():
+            msg = f"{where}: no residue is resolved, nothing to write"
+            raise StructureError(msg)
+        if any(getattr(model, name) != getattr(first, name) for name in _OF_ALL_MODELS):
+            msg = f"{where}: model {number} has other residues than model 1; write two files"
+            raise StructureError(msg)
+
+
 def _block_name(target: Path) -> str:
     stem = target.name.removesuffix(".gz").removesuffix(".cif")
     return re.sub(r"[^A-Za-z0-9_.-]", "_", stem) or "backbone"
 
 
-def _mmcif(backbone: Backbone, name: str) -> str:
+def _mmcif(models: Sequence[Backbone], name: str) -> str:
+    backbone = models[0]
     positions = _label_numbers(backbone)
     monomers = ["UNK"] * int(positions.max())
     letters = ["X"] * len(monomers)
@@ -105,7 +141,7 @@ def _mmcif(backbone: Backbone, name: str) -> str:
     if backbone.confidence == "plddt":
         metric = {"id": "1", "name": "pLDDT", "type": "pLDDT", "mode": "local"}
         text.append(_items("ma_qa_metric", metric))
-    text.append(_loop("atom_site", _atom_site(backbone, positions)))
+    text.append(_loop("atom_site", _atom_sites(models, positions)))
     return "\n".join(text) + "\n"
 
 
@@ -145,7 +181,22 @@ def _wrapped(sequence: str) -> str:
     return "\n".join(sequence[start : start + _SEQUENCE_WIDTH] for start in starts)
 
 
-def _atom_site(backbone: Backbone, positions: npt.NDArray[np.int32]) -> dict[str, Sequence[str]]:
+def _atom_sites(
+    models: Sequence[Backbone], positions: npt.NDArray[np.int32]
+) -> dict[str, list[str]]:
+    """Return the columns of all models, one below the other."""
+    below: dict[str, list[str]] = {}
+    for number, model in enumerate(models, start=1):
+        serials_before = len(below.get("id", ()))
+        rows = _atom_site(model, positions, number=number, serials_before=serials_before)
+        for key, cells in rows.items():
+            below.setdefault(key, []).extend(cells)
+    return below
+
+
+def _atom_site(
+    backbone: Backbone, positions: npt.NDArray[np.int32], *, number: int, serials_before: int
+) -> dict[str, Sequence[str]]:
     residues = np.repeat(np.flatnonzero(backbone.resolved), len(BACKBONE_ATOMS)).tolist()
     count = len(residues)
     written = count // len(BACKBONE_ATOMS)
@@ -157,7 +208,7 @@ def _atom_site(backbone: Backbone, positions: npt.NDArray[np.int32]) -> dict[str
     label_numbers = [str(positions[index]) for index in residues]
     return {
         "group_PDB": ["ATOM"] * count,
-        "id": [str(serial) for serial in range(1, count + 1)],
+        "id": [str(serials_before + serial) for serial in range(1, count + 1)],
         "type_symbol": list(_ELEMENTS) * written,
         "label_atom_id": names,
         "label_alt_id": ["."] * count,
@@ -175,7 +226,7 @@ def _atom_site(backbone: Backbone, positions: npt.NDArray[np.int32]) -> dict[str
         "auth_comp_id": components,
         "auth_asym_id": [backbone.chain_id] * count,
         "auth_atom_id": names,
-        "pdbx_PDB_model_num": ["1"] * count,
+        "pdbx_PDB_model_num": [str(number)] * count,
     }
 
 

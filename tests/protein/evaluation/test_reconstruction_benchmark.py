@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from provq_protein.errors import StructureError
+from provq_protein.evaluation.expected_scores import expected_scores
 from provq_protein.evaluation.roundtrip import VARIANTS
 from provq_protein.runs.config import to_mapping
 from provq_protein.structure.backbone import Backbone
@@ -194,6 +195,19 @@ def test_the_card_and_the_readme_show_the_measured_numbers(carded):
     assert readme.endswith("<!-- results:end -->\nafter\n")
     assert "old" not in readme
     assert "](tiny.png)" in readme
+
+
+def test_the_expected_scores_are_the_medians_of_validation(card, carded, capsys):
+    results = json.loads((carded / "tiny.json").read_text())
+    validation = results["sets"]["validation"]
+    found = expected_scores(carded / "tiny")
+    assert found is not None
+    assert (found.chains_of, found.chains) == ("validation", 3)
+    for name in ("rmsd", "tm_score", "lddt_ca"):
+        assert getattr(found, name) == validation["summary"]["tokens"][name]["median"]
+    (carded / "tiny" / "expected.json").write_text("{}")
+    assert card.main(card_arguments(carded, "--check")) == 1
+    assert "expected.json" in capsys.readouterr().err
 
 
 def test_the_card_tells_what_was_changed_during_training(carded):
