@@ -1,0 +1,1 @@
+"""How often, where and for which pieces of chain is each code of the shipped model used?"""

@@ -1,0 +1,1 @@
+"""How do the pages of ``report`` and ``codebook`` look in a browser?"""
