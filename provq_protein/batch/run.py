@@ -16,6 +16,7 @@ from provq_protein.batch.messages import Counts, LoadEncoder, ShardDone
 from provq_protein.batch.pool import WorkerPool
 from provq_protein.batch.shards import ShardSettings
 from provq_protein.errors import ConfigError
+from provq_protein.hub.folders import model_folder
 from provq_protein.precision import Precision, check_precision, not_used, wrong_ids
 from provq_protein.structure.policies import CONTRACT, ResiduePolicy
 from provq_protein.tokens.formats import output_format
@@ -134,7 +135,8 @@ def encode_to_folder(
     out : str or Path
         The folder; created if absent.
     model : str or Path, optional
-        A model folder; by default the model that is shipped.
+        A model folder, or a repository of the Hub, which is then fetched before the workers
+        start; by default the model that is shipped.
     jobs : int
         Number of worker processes. They import the main module of the calling program, which
         must therefore do its work below ``if __name__ == "__main__":``.
@@ -306,7 +308,8 @@ def _stream(given: list[str], options: RunOptions) -> Stream:
 def _engine(
     jobs: int, model: str | Path | None, settings: ShardSettings, options: RunOptions
 ) -> "WorkerPool | RayEngine":
-    name = None if model is None else os.fspath(model)
+    # Found once, so that all workers load the same folder.
+    name = None if model is None or options.load_encoder else os.fspath(model_folder(model))
     load = options.load_encoder or partial(
         load_tokenizer, name, device=options.device, precision=options.precision
     )

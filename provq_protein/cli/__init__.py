@@ -20,7 +20,11 @@ COMMANDS = (
     "evaluate",
     "roundtrip",
     "stability",
+    "dynamics",
+    "report",
+    "codebook",
     "doctor",
+    "convert-checkpoint",
 )
 
 _DESCRIPTION = "Turn protein structure files into discrete tokens, and tokens into structures."
@@ -41,7 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"provq {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        import_module(f"provq_protein.cli.{name}").add_parser(subparsers)
+        module = name.replace("-", "_")
+        import_module(f"provq_protein.cli.{module}").add_parser(subparsers)
     return parser
 
 

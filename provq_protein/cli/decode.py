@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provq_protein.cli.model_option import add_model_option
 from provq_protein.cli.reporting import Report, count, progress
 from provq_protein.errors import ProvqError, StructureError, TokenFormatError
 
@@ -39,9 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "-o", "--output", metavar="DIR", required=True, help="folder to write to, made if absent"
     )
-    parser.add_argument(
-        "--model", metavar="PATH", help="model folder that encoded (default: the shipped model)"
-    )
+    add_model_option(parser, which="that encoded")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.set_defaults(run=run)
 

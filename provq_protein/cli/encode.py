@@ -2,9 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from provq_protein.cli import encode_folder
+from provq_protein.cli import encode_complex, encode_folder
+from provq_protein.cli.model_option import add_model_option
 from provq_protein.cli.reporting import Report, count, progress
 from provq_protein.cli.residue_options import add_policy_options, policy_from
 from provq_protein.errors import ConfigError, StructureError, TokenFormatError
@@ -29,7 +30,9 @@ others are encoded, and the exit code is 1.
 
 With -o FOLDER/ (a name that ends in /, an existing folder, or one of the options for folders)
 a folder of token shards is written by worker processes, with a manifest that says what became
-of every chain. It can be interrupted at any moment and resumed; see docs/scaling.md."""
+of every chain. It can be interrupted at any moment and resumed; see docs/scaling.md.
+
+Chains do not see each other, unless --complex is given; see docs/complexes.md."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         choices=("npz", "h5", "jsonl", "parquet"),
         help="format of OUT (default: by its suffix, npz if it has none; parquet in a folder)",
     )
-    parser.add_argument("--model", metavar="PATH", help="model folder (default: the shipped model)")
+    add_model_option(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is a file")
     parser.add_argument(
         "--topology", metavar="PATH", help="topology file of the trajectories among the inputs"
@@ -73,6 +76,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="onnx: start without torch, in a fraction of the time, for the same ids; needs the "
         "extra 'onnx', and writes no folders (default: torch)",
     )
+    encode_complex.add_option(parser)
     add_policy_options(parser)
     encode_folder.add_options(parser)
     parser.set_defaults(run=run)
@@ -97,8 +101,10 @@ def run(args: argparse.Namespace) -> int:
     ProvqError
         If the output could not be written, or the model not be loaded; nothing is encoded.
     """
-    _check_runtime(args)
-    if encode_folder.is_meant(args):
+    to_folder = encode_folder.is_meant(args)
+    encode_complex.check(args, to_folder=to_folder)
+    _check_runtime(args, to_folder=to_folder)
+    if to_folder:
         return encode_folder.run(args)
     policy = policy_from(args)
     _check_output(args)
@@ -106,7 +112,11 @@ def run(args: argparse.Namespace) -> int:
     tokenizer = _tokenizer(args, report)
     to_stdout = args.output is None
     with progress(args.files, label="encoding", writes_stdout=to_stdout) as files:
-        chains = _encoded(tokenizer, files, args.topology, policy, report)
+        given = (files, args.topology, policy, report)
+        if args.together:
+            chains = _encoded_together(cast("StructureTokenizer", tokenizer), *given)
+        else:
+            chains = _encoded(tokenizer, *given)
         number = _print_lines(chains) if to_stdout else _save(chains, args)
     where = "" if to_stdout else f" to {args.output}" if number else ", so nothing was written"
     done = f"{count(number, 'chain')} of {count(len(args.files), 'file')} encoded{where}"
@@ -114,10 +124,10 @@ def run(args: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _check_runtime(args: argparse.Namespace) -> None:
+def _check_runtime(args: argparse.Namespace, *, to_folder: bool) -> None:
     if args.runtime == "torch":
         return
-    if encode_folder.is_meant(args):
+    if to_folder:
         msg = "--runtime onnx: prints, or writes one file; folders are written with torch"
         raise ConfigError(msg)
     if args.precision != "exact":
@@ -177,6 +187,23 @@ def _encoded(
         else:
             chains = _chains_within(file, topology, policy, report)
             yield from tokenizer.iter_encode(chains, on_problem=report.problem)
+
+
+def _encoded_together(
+    tokenizer: "StructureTokenizer",
+    files: "Iterable[str]",
+    topology: str | None,
+    policy: "ResiduePolicy",
+    report: Report,
+) -> "Iterator[TokenSequence]":
+    for file in files:
+        found = (
+            [file]
+            if _is_one_structure(file)
+            else encode_complex.complexes_within(file, topology, policy, report)
+        )
+        for group in tokenizer.iter_encode_complex(found, on_problem=report.problem, policy=policy):
+            yield from group
 
 
 def _is_one_structure(file: str) -> bool:

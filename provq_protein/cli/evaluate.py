@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provq_protein import __version__
+from provq_protein.cli.model_option import add_model_option
 from provq_protein.cli.reporting import Report, count, progress
 from provq_protein.errors import ProvqError
 
@@ -45,7 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         allow_abbrev=False,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="structure file")
-    parser.add_argument("--model", metavar="PATH", help="model folder (default: the shipped model)")
+    add_model_option(parser)
     parser.add_argument("--json", metavar="OUT", type=Path, help="write all numbers to this file")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument(

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+from provq_protein.cli.model_option import add_model_option
 from provq_protein.cli.reporting import Report
-from provq_protein.errors import ProvqError
+from provq_protein.errors import ConfigError, ProvqError
 
 _DESCRIPTION = """\
-Describe a model folder, a token file or a structure file; without PATH, the shipped model."""
+Describe a model folder, a token file or a structure file; without PATH, the shipped model or that
+of --model, which may be in a repository of the Hugging Face Hub."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,6 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "path", nargs="?", metavar="PATH", help="model folder, token file or structure file"
     )
+    add_model_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.set_defaults(run=run)
 
@@ -52,11 +55,14 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     ProvqError
-        If there is no shipped model.
+        If the shipped model or that of ``--model`` cannot be loaded, or PATH is given as well.
     """
     report = Report()
+    if args.path is not None and args.model is not None:
+        msg = f"{args.path}: describe this or --model {args.model}, one at a time"
+        raise ConfigError(msg)
     try:
-        facts = describe(args.path)
+        facts = describe(args.path) if args.model is None else _describe_model(args.model)
     except (ProvqError, OSError) as error:
         if args.path is None:
             raise
@@ -112,7 +118,8 @@ def _describe_model(path: str | None) -> dict[str, Any]:
 
 
 def _describe_tokens(path: str) -> dict[str, Any]:
-    from provq_protein.tokens.formats import FORMAT_VERSION, detect_format, load_tokens
+    from provq_protein.tokens.formats import detect_format, load_tokens
+    from provq_protein.tokens.table import version_of
 
     tokens = load_tokens(path)
     used = {code for chain in tokens for code in chain.ids[chain.resolved].tolist()}
@@ -120,9 +127,10 @@ def _describe_tokens(path: str) -> dict[str, Any]:
         "kind": "tokens",
         "file": path,
         "format": detect_format(path),
-        "format_version": FORMAT_VERSION,
+        "format_version": version_of(tokens),
         "fingerprints": sorted({chain.fingerprint for chain in tokens}),
         "codebook_size": max((chain.codebook_size for chain in tokens), default=None),
+        "contexts": sorted({chain.context for chain in tokens}),
         "codes_used": len(used),
         "residues": sum(len(chain) for chain in tokens),
         "resolved": sum(int(chain.resolved.sum()) for chain in tokens),

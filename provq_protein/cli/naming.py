@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from provq_protein.structure.backbone import Backbone
 from provq_protein.tokens.sequence import TokenSequence
 
 _STRUCTURE_SUFFIXES = (".cif", ".mmcif", ".bcif", ".pdb", ".ent")
@@ -47,26 +48,46 @@ def output_names(tokens: Iterable[TokenSequence]) -> list[str]:
     >>> output_names([chain, dataclasses.replace(chain, chain_id="a")])
     ['1abc_A.cif', '1abc_a-2.cif']
     """
-    taken: set[str] = set()
-    names = []
-    for chain in tokens:
+    names = FileNames()
+    return [names.of(chain) for chain in tokens]
+
+
+class FileNames:
+    """Names for one chain after another, as `output_names` gives them to many."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, chain: TokenSequence | Backbone) -> str:
+        """
+        Return a name that no earlier chain has.
+
+        Parameters
+        ----------
+        chain : TokenSequence or Backbone
+            The next chain.
+
+        Returns
+        -------
+        str
+            With its suffix.
+        """
         base = plain_name(chain)
         name, number = base, 1
-        while _key(name) in taken:
+        while _key(name) in self._taken:
             number += 1
             name = f"{base}-{number}"
-        taken.add(_key(name))
-        names.append(f"{name}.cif")
-    return names
+        self._taken.add(_key(name))
+        return f"{name}.cif"
 
 
-def plain_name(chain: TokenSequence) -> str:
+def plain_name(chain: TokenSequence | Backbone) -> str:
     """
     Return the name of a chain's file, without suffix and heedless of others.
 
     Parameters
     ----------
-    chain : TokenSequence
+    chain : TokenSequence or Backbone
         One chain.
 
     Returns

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provq_protein.cli.model_option import add_model_option
 from provq_protein.cli.reporting import Report, count, progress
 from provq_protein.cli.residue_options import chain_list
 
@@ -48,7 +49,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="A,B",
         help="author chain ids to use (default: all protein chains)",
     )
-    parser.add_argument("--model", metavar="PATH", help="model folder (default: the shipped model)")
+    add_model_option(parser)
     parser.add_argument(
         "--trials", type=_positive, default=3, metavar="N", help="of what is random (default: 3)"
     )
@@ -79,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     """
     # Not at the top: they import torch, for which `--help` should not wait.
     from provq_protein.evaluation.disturbances import disturbances
-    from provq_protein.evaluation.stability_figure import check_figure, draw_stability
+    from provq_protein.evaluation.figure_files import check_figure
+    from provq_protein.evaluation.stability_figure import draw_stability
     from provq_protein.evaluation.stability_report import StabilityMeter, falls_short
     from provq_protein.sources.foldcomp_codec import FoldcompDecoder, foldcomp_installed
     from provq_protein.tokenizer import StructureTokenizer

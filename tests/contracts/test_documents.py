@@ -62,6 +62,13 @@ def test_the_token_file_fields_are_those_of_the_code(formats: str) -> None:
     assert f"format version {FORMAT_VERSION}" in formats
 
 
+def test_the_optional_token_fields_are_those_of_the_code(formats: str) -> None:
+    from provq_protein.tokens.table import CONTEXT_VERSION, OPTIONAL_COLUMNS
+
+    assert fields(formats, "Token files: what some hold besides") == list(OPTIONAL_COLUMNS)
+    assert f"version {CONTEXT_VERSION}, which has one more field" in " ".join(formats.split())
+
+
 def test_the_json_fields_are_those_of_the_code(formats: str) -> None:
     import json
 

@@ -21,7 +21,9 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/geometry/",
         "provq_protein/interop/",
         "provq_protein/model/",
+        "provq_protein/peers/",
         "provq_protein/quantize/",
+        "provq_protein/reports/",
         "provq_protein/runs/",
         "provq_protein/tokenizer.py",
         "provq_protein/training/",
@@ -48,6 +50,8 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_protein/interop/",
         "provq_protein/model/",
         "provq_protein/onnx_runtime/",
+        "provq_protein/sources/topology.py",
+        "provq_protein/reports/",
         "provq_protein/sources/trajectory.py",
         "provq_protein/structure/",
         "provq_protein/tokenizer.py",
@@ -69,6 +73,10 @@ DOORS: dict[str, tuple[str, ...]] = {
         "provq_vision/training/",
     ),
     "tokenizers": ("provq_protein/vocabulary/fast_tokenizer.py",),
+    "huggingface_hub": ("provq_protein/hub/",),
+    "molstar_cli": ("provq_protein/reports/molstar_viewer.py",),
+    # A program that takes the pictures of the documents.
+    "playwright": ("benchmarks/report_pages/",),
     "PIL": ("provq_vision/images/", "benchmarks/image_tokenizers/", "benchmarks/vision_smoke/"),
     # In no extra: it needs torchvision, which who has weights of Inception has as well.
     "torch_fidelity": ("provq_vision/metrics/inception.py",),
@@ -82,9 +90,11 @@ DOORS: dict[str, tuple[str, ...]] = {
         "benchmarks/agreement/referees.py",
         "benchmarks/parse_speed/",
         "benchmarks/structtokenbench/joining.py",
+        "provq_protein/interop/biopython.py",
     ),
     "mdtraj": (
         "benchmarks/structtokenbench/sources/trajectory.py",
+        "provq_protein/interop/md.py",
         "provq_protein/sources/trajectory.py",
     ),
     "foldcomp": ("provq_protein/sources/foldcomp_codec.py",),
@@ -118,7 +128,10 @@ DOORS: dict[str, tuple[str, ...]] = {
     "torch_geometric": ("provq_protein/interop/pyg.py",),
     "onnxruntime": ("provq_protein/onnx_runtime/sessions.py",),
     "rich": ("benchmarks/", "provq_protein/cli/", "provq_vision/cli/"),
-    "matplotlib": ("benchmarks/", "provq_protein/evaluation/stability_figure.py"),
+    "matplotlib": (
+        "benchmarks/",
+        "provq_protein/evaluation/figure_files.py",
+    ),
 }
 OURS = {
     "provq_protein",
@@ -126,6 +139,7 @@ OURS = {
     "structtokenbench",
     "benchmarks",
     "cold_start",
+    "complexes",
     # Folders of `benchmarks` whose scripts put it on the path.
     "agreement",
     "contract",
@@ -138,6 +152,7 @@ OURS = {
     "token_formats",
     "quantizers",
     "rate_distortion",
+    "report_pages",
     "reconstruction",
     "reporting",
     "stability",

@@ -89,6 +89,14 @@ def test_the_quantizer_page_runs_as_shown(repo_root: Path, workplace: Path) -> N
     assert run_document(repo_root / "docs" / "quantizers.md", workplace) >= 1
 
 
+def test_the_page_on_complexes_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    assert run_document(repo_root / "docs" / "complexes.md", workplace) >= 6
+
+
+def test_the_page_on_models_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    assert run_document(repo_root / "docs" / "models.md", workplace) >= 5
+
+
 def test_set_up_lines_are_left_out_and_everything_else_is_not() -> None:
     block = "make demo  # x\n# note\npip install .\n\nprovq-protein encode a \\\n  b\nls\n"
     assert commands(block) == ["provq-protein encode a    b", "ls"]
@@ -115,15 +123,32 @@ def test_the_page_on_images_runs_as_shown(repo_root: Path, tmp_path: Path) -> No
     assert run_document(repo_root / "docs" / "vision.md", tmp_path) >= 7
 
 
+def test_the_page_on_tokens_over_time_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    if find_spec("mdtraj") is None or find_spec("matplotlib") is None:
+        pytest.skip("trajectories and figures need the extras 'trajectory' and 'plot'")
+    assert run_document(repo_root / "docs" / "dynamics.md", workplace) >= 5
+
+
 def test_the_page_on_other_libraries_runs_as_shown(repo_root: Path, workplace: Path) -> None:
-    if find_spec("torch_geometric") is None:
-        pytest.skip("graphs need the extra 'interop'")
+    if any(find_spec(name) is None for name in ("torch_geometric", "mdtraj", "Bio")):
+        pytest.skip("graphs, trajectories and structures need the extra 'interop'")
     # Some releases of torch-geometric compile TorchScript when they are imported.
     accepted = ("ignore:`torch.jit:DeprecationWarning",)
-    assert run_document(repo_root / "docs" / "interop.md", workplace, accepted=accepted) >= 1
+    assert run_document(repo_root / "docs" / "interop.md", workplace, accepted=accepted) >= 3
 
 
 def test_the_page_on_language_models_runs_as_shown(repo_root: Path, workplace: Path) -> None:
     if find_spec("transformers") is None:
         pytest.skip("its tokenizers need the extra 'plm'")
     assert run_document(repo_root / "docs" / "language_models.md", workplace) >= 4
+
+
+def test_the_page_on_peers_weights_runs_as_shown(repo_root: Path, tmp_path: Path) -> None:
+    # Its other blocks need weights that nobody else may pass on.
+    assert run_document(repo_root / "docs" / "peers_weights.md", tmp_path) >= 1
+
+
+def test_the_page_on_reports_runs_as_shown(repo_root: Path, workplace: Path) -> None:
+    if find_spec("molstar_cli") is None:
+        pytest.skip("the 3D view needs the extra 'report'")
+    assert run_document(repo_root / "docs" / "reports.md", workplace) >= 5

@@ -23,9 +23,16 @@ REQUIRED = (
     "provq_protein/py.typed",
     "provq_protein/models/default/README.md",
     "provq_protein/models/default/config.json",
+    "provq_protein/models/default/expected.json",
     "provq_protein/models/default/model.safetensors",
     "provq_protein/models/golden/1a8o.cif",
     "provq_protein/models/golden/expected.json",
+    "provq_protein/reports/assets/default_codes.npz",
+    "provq_protein/reports/assets/dictionary.css",
+    "provq_protein/reports/assets/dictionary.js",
+    "provq_protein/reports/assets/page.css",
+    "provq_protein/reports/assets/tables.js",
+    "provq_protein/reports/assets/viewer.js",
     "provq_vision/gpt_training/recipes/llamagen_b.toml",
     "provq_vision/py.typed",
     "structtokenbench/py.typed",
@@ -109,6 +116,22 @@ def check_contents(wheel: Path) -> None:
     say(f"{wheel.name}: {len(sizes)} files, {total / 1e6:.1f} MB, contents as expected")
 
 
+def check_release(wheel: Path, folder: Path) -> None:
+    """Ask the tools of the index, and build the wheel again from the source distribution."""
+    build = [sys.executable, "-m", "build", "--no-isolation"]
+    call([*build, "--sdist", "--outdir", folder, ROOT], cwd=folder)
+    sources = next(folder.glob("provq-*.tar.gz"))
+    call([sys.executable, "-m", "twine", "check", "--strict", wheel, sources], cwd=folder)
+    # From the checkout, whose pyproject.toml says what is meant.
+    call([sys.executable, "-m", "check_wheel_contents", wheel], cwd=ROOT)
+    again, unpacked = folder / "again", folder / "unpacked"
+    shutil.unpack_archive(sources, unpacked, filter="data")
+    call([*build, "--wheel", "--outdir", again, next(unpacked.iterdir())], cwd=folder)
+    names = [set(zipfile.ZipFile(path).namelist()) for path in (wheel, next(again.glob("*.whl")))]
+    require(names[0] == names[1], f"the sources make another wheel: {names[0] ^ names[1]}")
+    say(f"{sources.name}: makes the same wheel; twine and check-wheel-contents have no complaint")
+
+
 def install(wheel: Path, environment: Path, torch: str) -> Path:
     """Create an empty environment, install torch and the wheel, return its scripts folder."""
     call([sys.executable, "-m", "venv", environment], cwd=environment.parent)
@@ -177,6 +200,7 @@ def main() -> int:
         try:
             wheel = build_wheel(folder)
             check_contents(wheel)
+            check_release(wheel, folder)
             scripts = install(wheel, folder / "environment", options.torch)
             check_console_scripts(scripts, elsewhere)
             use_command_line(scripts, elsewhere)

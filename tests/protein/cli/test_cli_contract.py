@@ -82,7 +82,11 @@ def test_the_commands_and_their_options_are_these() -> None:
         "evaluate",
         "roundtrip",
         "stability",
+        "dynamics",
+        "report",
+        "codebook",
         "doctor",
+        "convert-checkpoint",
     ]
     assert list(subparsers) == names
     options = {
@@ -91,9 +95,36 @@ def test_the_commands_and_their_options_are_these() -> None:
             for action in subparsers[name]._actions
             if action.dest != "help"
         ]
-        for name in ("encode", "decode", "info", "roundtrip", "doctor")
+        for name in (
+            "encode",
+            "decode",
+            "info",
+            "roundtrip",
+            "dynamics",
+            "report",
+            "codebook",
+            "doctor",
+            "convert-checkpoint",
+        )
     }
     assert options == {
+        "convert-checkpoint": [
+            "paths",
+            "-o/--output",
+            "--format",
+            "--decoder-heads",
+            "--overwrite",
+        ],
+        "report": [
+            "inputs",
+            "-o/--output",
+            "--chains",
+            "--model",
+            "--structures",
+            "--no-viewer",
+            "--overwrite",
+        ],
+        "codebook": ["inputs", "-o/--output", "--chains", "--model", "--overwrite"],
         "doctor": ["--model", "--json"],
         "encode": [
             "files",
@@ -104,6 +135,7 @@ def test_the_commands_and_their_options_are_these() -> None:
             "--topology",
             "--precision",
             "--runtime",
+            "--complex",
             "--chains",
             "--models",
             "--assembly",
@@ -123,8 +155,19 @@ def test_the_commands_and_their_options_are_these() -> None:
             "--engine",
         ],
         "decode": ["tokens", "-o/--output", "--model", "--overwrite"],
-        "info": ["path", "--json"],
-        "roundtrip": ["files", "--chains", "--model", "--json"],
+        "info": ["path", "--model", "--json"],
+        "dynamics": [
+            "trajectory",
+            "--topology",
+            "--chain",
+            "--stride",
+            "--model",
+            "-o/--output",
+            "--plot",
+            "--json",
+            "--overwrite",
+        ],
+        "roundtrip": ["files", "--chains", "--model", "--json", "-o/--output", "--overwrite"],
     }
 
 
