@@ -28,6 +28,7 @@ _SHARED = (
     "label_chain_id",
     "fingerprint",
     "codebook_size",
+    "context",
 )
 
 Floats = npt.NDArray[np.float64]

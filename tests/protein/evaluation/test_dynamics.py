@@ -210,6 +210,7 @@ def test_tokens_of_several_chains_are_no_series(tokenizer, ensemble):
     for changed in (
         dataclasses.replace(other, chain_id="B"),
         dataclasses.replace(other, fingerprint="other"),
+        dataclasses.replace(other, context="complex"),
         dataclasses.replace(other, author_numbers=other.author_numbers + 1),
         dataclasses.replace(other, source="other.xtc!frame 2"),
     ):
