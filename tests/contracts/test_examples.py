@@ -11,12 +11,30 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 NOT_RUN = ("make ", "pip install ")
+# Pages whose blocks cannot be run here, and why.
+NOT_RUN_PAGES = {
+    "docs/reproducing_images.md": "reads what weeks of training on ImageNet leave",
+}
+# What the page on large runs names, and what stands for it in a test.
+LARGE_RUNS = {
+    "/data/pdb/": "data/structures/",
+    "/scratch/pdb-tokens/": "pdb-tokens/",
+    "/shared/pdb-tokens/": "ray-tokens/",
+    "-j 64": "-j 1",
+    "-j 8": "-j 2",
+    "/64": "/4",
+    "RAY_ADDRESS=auto ": "",
+    "--chains 2000": "--chains 24",
+    # Nothing went wrong: there is no line to show.
+    "manifest-*.jsonl\n": "manifest-*.jsonl || true\n",
+}
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -43,7 +61,7 @@ def workplace(repo_root: Path, tmp_path: Path) -> Path:
 
 
 def run(command: list[str], folder: Path) -> None:
-    environment = dict(os.environ)
+    environment = dict(os.environ, SLURM_ARRAY_TASK_ID="1", SLURM_CPUS_PER_TASK="1")
     scripts = Path(sys.executable).parent
     environment["PATH"] = os.pathsep.join([str(scripts), environment.get("PATH", "")])
     done = subprocess.run(
@@ -152,3 +170,55 @@ def test_the_page_on_reports_runs_as_shown(repo_root: Path, workplace: Path) -> 
     if find_spec("molstar_cli") is None:
         pytest.skip("the 3D view needs the extra 'report'")
     assert run_document(repo_root / "docs" / "reports.md", workplace) >= 5
+
+
+@pytest.fixture
+def archive(workplace: Path) -> Path:
+    """Put a small archive in the place of a proteome."""
+    path = workplace / "UP000005640_9606_HUMAN_v4.tar"
+    with tarfile.open(path, "w") as file:
+        for one in ("1a8o.cif", "1as5.cif.gz", "3jqh.cif"):
+            file.add(workplace / "data" / "structures" / one, arcname=one)
+    return path
+
+
+def test_the_page_on_inputs_runs_as_shown(repo_root: Path, workplace: Path, archive: Path) -> None:
+    assert archive.is_file()
+    assert run_document(repo_root / "docs" / "inputs.md", workplace) >= 1
+
+
+def test_the_page_on_large_runs_runs_in_small(
+    repo_root: Path, workplace: Path, archive: Path
+) -> None:
+    assert archive.is_file()
+    shared = Path(os.environ.get("PROVQ_SHARED_DATA", repo_root.parent / "shared" / "data"))
+    if find_spec("pyarrow") is None:
+        pytest.skip("shards need the extra 'parquet'")
+    text = (repo_root / "docs" / "scaling.md").read_text(encoding="utf-8")
+    for large, small in LARGE_RUNS.items():
+        assert large in text, f"{large!r} is not on the page any more"
+        text = text.replace(large, small)
+    if find_spec("ray") is None:
+        text = "\n".join(line for line in text.splitlines() if "--engine ray" not in line)
+    if not (shared / "backbones.npz").is_file():
+        shutil.copyfile(archive, workplace / "chains.tar")
+        text = "\n".join(line for line in text.splitlines() if "make_tar.py" not in line)
+    else:
+        text = text.replace("../shared/data", str(shared))
+    (workplace / "benchmarks").symlink_to(repo_root / "benchmarks")
+    (workplace / "scaling.md").write_text(text)
+    assert run_document(workplace / "scaling.md", workplace) >= 7
+
+
+def test_every_page_with_commands_is_run(repo_root: Path) -> None:
+    program = Path(__file__).read_text(encoding="utf-8")
+    pages = [repo_root / "README.md", *sorted((repo_root / "docs").rglob("*.md"))]
+    not_run = [
+        path.relative_to(repo_root).as_posix()
+        for path in pages
+        if any(commands(block) for _, block in blocks(path))
+        and f'"{path.name}", workplace' not in program
+        and f'"{path.name}", tmp_path' not in program
+        and path.name not in {"scaling.md"}
+    ]
+    assert not_run == sorted(NOT_RUN_PAGES)
