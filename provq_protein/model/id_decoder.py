@@ -96,6 +96,7 @@ class IdDecoder(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> decoder = IdDecoder(IdDecoderConfig(width=32, blocks=1, heads=2), codes=8)
     >>> everywhere = torch.ones(1, 20, dtype=torch.bool)
     >>> ids = torch.arange(20)[None] % 8
