@@ -14,6 +14,14 @@ oracle = pytest.importorskip("vector_quantize_pytorch")
 pytestmark = pytest.mark.parity
 
 
+@pytest.fixture(autouse=True)
+def _the_same_codes_every_time():
+    """Draw codes from a fixed seed: of any codes, some latent may lie half-way between two."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
