@@ -28,7 +28,7 @@ offsets, the output layer of its attention is multiplied into the feed-forward l
 last block is evaluated for the residue itself only, and its last layer is multiplied into the one
 that makes latents: 306 million operations per residue instead of 959, all of it exact up to
 rounding. Where PyTorch can be switched from MKL to oneDNN without a loss of precision
-(`machine.onednn_route`), products take about half the time besides.
+(`machine.onednn_route`) it is, since MKL is slow on processors of other makers than its own.
 
 Fast precision pays where the processor has instructions for bfloat16 and is not offered elsewhere.
 The shipped model has no fast precision: its ids follow the chain, each depends on those before it,

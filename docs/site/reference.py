@@ -59,7 +59,7 @@ def _package_page(repository: Path, package: str, title: str) -> str:
     heading = f"{package}: {title}"
     lines = [heading, "=" * len(heading), ""]
     if package in _BY_NAME:
-        for name in _public_names(repository, package):
+        for name in import_module(package).__all__:
             kind = "autoexception" if name.endswith("Error") else "autoclass"
             kind = "autofunction" if name.islower() else kind
             lines += [f".. {kind}:: {package}.{name}", *_unless_elsewhere(package, name), ""]
@@ -74,15 +74,6 @@ def _unless_elsewhere(package: str, name: str) -> list[str]:
     home = getattr(import_module(package), name).__module__
     documented = any(home.startswith(f"{other}.") for other in PACKAGES if other not in _BY_NAME)
     return ["   :no-index:"] if documented else []
-
-
-def _public_names(repository: Path, package: str) -> list[str]:
-    tree = ast.parse((repository / package / "__init__.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return ast.literal_eval(node.value)
-    msg = f"{package}: has no __all__"
-    raise LookupError(msg)
 
 
 def _modules(repository: Path, package: str) -> Iterator[str]:

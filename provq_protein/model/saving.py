@@ -143,7 +143,7 @@ class SavedModel:
             If ``huggingface_hub`` is not installed.
         """
         # Found out before a repository is made.
-        self._card(repository, license)
+        self._card(repository, license, self._unchanged_origin())
         return publish(
             lambda folder: self._write(folder, repository, license),
             repository,
@@ -155,24 +155,28 @@ class SavedModel:
         )
 
     def _write(self, folder: Path, name: str, license: str | None) -> None:
-        origin = self.origin
-        kept = origin is not None and _unchanged(self.model, origin.folder)
+        kept = self._unchanged_origin()
         write_model(
             self.model,
             folder,
             training=self._training,
-            card=self._card(name, license),
-            expected_scores=origin.expected_scores if origin is not None and kept else None,
+            card=self._card(name, license, kept),
+            expected_scores=None if kept is None else kept.expected_scores,
         )
+
+    def _unchanged_origin(self) -> ModelOrigin | None:
+        """Return where the model comes from, if its weights are still those of that folder."""
+        origin = self.origin
+        kept = origin is not None and _unchanged(self.model, origin.folder)
+        return origin if kept else None
 
     @property
     def _training(self) -> Mapping[str, Any]:
         return {} if self.origin is None else self.origin.training
 
-    def _card(self, name: str, license: str | None) -> str:
-        """Return the card that the model has, or a generated one."""
-        origin = self.origin
-        if origin is not None and origin.card is not None and _unchanged(self.model, origin.folder):
+    def _card(self, name: str, license: str | None, origin: ModelOrigin | None) -> str:
+        """Return the card of an unchanged model, or a generated one."""
+        if origin is not None and origin.card is not None:
             if license is not None:
                 msg = (
                     f"license {license!r}: the model has a card, which is kept; state the license "

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from provq_protein.geometry.frames import IDEAL_BACKBONE, backbone_frames
 from provq_protein.model import geometric_encoder
@@ -194,3 +195,23 @@ def test_copies_do_not_share_packed_weights(make_coords):
     other.output.weight.zero_()
     torch.testing.assert_close(other(*batch), other.output.bias.expand(1, 50, -1))
     assert not torch.allclose(encoder(*batch), other(*batch))
+
+
+def test_no_weight_is_copied_for_each_residue(make_coords):
+    width = 64
+    largest = []
+
+    class Products(TorchDispatchMode):
+        """Notes the second operands of products that are taken set by set."""
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.bmm.default:
+                largest.append(args[1].shape[1])
+            return func(*args, **(kwargs or {}))
+
+    encoder = build_encoder(width=width)
+    with torch.no_grad(), Products():
+        encoder(*_batch(make_coords))
+    # Rotations are, and have three rows; a weight of the network has as many as it is wide.
+    assert largest
+    assert max(largest) < width
